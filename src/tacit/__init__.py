@@ -1,0 +1,1 @@
+"""Latent-variable density models you can trust."""
