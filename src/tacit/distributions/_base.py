@@ -1,0 +1,119 @@
+"""What a distribution is: one event, no batch shape."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, Self
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from tacit._typing import Event, Key, Scalar
+
+
+class AbstractDistribution(eqx.Module):
+    """One event, no batch shape: batches come from `jax.vmap`.
+
+    Immutable, and a pytree. Fields are unconstrained arrays; properties give the constrained values.
+    """
+
+    @abc.abstractmethod
+    def sample(self, key: Key) -> Event:
+        """Draw one event."""
+
+    @abc.abstractmethod
+    def log_prob(self, event: Event) -> Scalar:
+        """Log density of one event, in nats."""
+
+
+class AbstractEnumerable(AbstractDistribution):
+    """A distribution whose events can be listed."""
+
+    @abc.abstractmethod
+    def support(self) -> Float[Array, "k ..."]:
+        """Every event, one a row."""
+
+    @abc.abstractmethod
+    def log_probs(self) -> Float[Array, " k"]:
+        """Log probability of every event of the support."""
+
+
+class AbstractExponentialFamily(AbstractDistribution):
+    """`log p(y) = coefficients · statistics(y) + log_base(y)`, over columns of which some may be missing.
+
+    The statistics carry one indicator per block of columns, whose coefficient is minus the log-normaliser, so a
+    missing block contributes nothing to the dot product. `observed` marks the cells that are present; the values
+    of the others must be 0.
+
+    A *stack* is the same class with a leading component axis on every array. The methods below are for one
+    component and are vmapped over a stack, except `maximise` and `n_parameters`, which see the whole stack:
+    per-component and tied families then have the same interface.
+    """
+
+    def log_prob(self, event: Event, observed: Bool[Array, " d"] | None = None) -> Scalar:
+        """Log density in nats of the cells that are present: the stable path, without natural parameters."""
+        if observed is None:
+            return self.log_density(event, jnp.ones(self.n_columns, bool))
+        return self.marginal(observed).log_density(jnp.where(observed, event, 0.0), observed)
+
+    @abc.abstractmethod
+    def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
+        """Log density of the present cells, given that `marginal` has taken care of columns modelled jointly."""
+
+    def marginal(self, observed: Bool[Array, " d"]) -> Self:
+        """The family with jointly modelled columns that are missing integrated out, neutral at the placeholder 0."""
+        return self
+
+    @abc.abstractmethod
+    def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:
+        """Sufficient statistics and indicators of one row. Reads shapes only, so any member of a stack will do."""
+
+    @abc.abstractmethod
+    def coefficients(self) -> Float[Array, " t"]:
+        """Natural parameters and minus log-normalisers."""
+
+    @abc.abstractmethod
+    def maximise(self, statistics: Float[Array, "k t"], regularise: Any, *, centred: bool) -> Self:
+        """The stack that maximises `sum_k coefficients_k · statistics_k`, regularised.
+
+        With `centred`, the statistics are about the present locations of this stack instead of about 0.
+        """
+
+    @abc.abstractmethod
+    def n_parameters(self) -> int:
+        """Free parameters of the whole stack."""
+
+    @property
+    @abc.abstractmethod
+    def n_columns(self) -> int:
+        """Length of the event."""
+
+    def log_base(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar | float:
+        """Log base measure: the part of the density that no parameter touches."""
+        return 0.0
+
+    def centre(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " d"]:
+        """The row about this member's location (families without one return it unchanged)."""
+        return y
+
+    def recentre(self, statistics: Float[Array, " t"]) -> Float[Array, " t"]:
+        """Statistics about 0, turned into statistics about the location."""
+        return statistics
+
+    def complete(self, observed: Bool[Array, " d"], statistics: Float[Array, " t"]) -> Float[Array, " t"]:
+        """Centred statistics of rows that share a pattern, with the expected statistics of the missing cells added."""
+        return statistics
+
+    def rounding(self) -> Scalar | float:
+        """Size of the terms that cancel in `coefficients · statistics` near the mode: times eps, the error in nats."""
+        return 0.0
+
+    @property
+    def pattern_columns(self) -> tuple[int, ...]:
+        """Columns whose missingness must be the same over a tile, because they are modelled jointly."""
+        return ()
+
+    def embed(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " e"]:
+        """The row as a point where Euclidean distance makes sense: for starts."""
+        return y * observed

@@ -1,0 +1,31 @@
+"""First and second moments packed in one vector: [y_i y_j for i <= j, y, 1]."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tacit._typing import Scalar
+
+
+def pack(second: Float[Array, "d d"], first: Float[Array, " d"], mass: Scalar) -> Float[Array, " t"]:
+    """Symmetric second moments, first moments and mass as one vector."""
+    rows, columns = np.triu_indices(first.shape[0])
+    return jnp.concatenate([second[rows, columns], first, mass[None]])
+
+
+def unpack(packed: Float[Array, " t"], d: int) -> tuple[Float[Array, "d d"], Float[Array, " d"], Scalar]:
+    """The inverse of `pack`."""
+    rows, columns = np.triu_indices(d)
+    upper = jnp.zeros((d, d), packed.dtype).at[rows, columns].set(packed[: len(rows)])
+    return upper + jnp.triu(upper, 1).T, packed[len(rows) : -1], packed[-1]
+
+
+def products(y: Float[Array, " d"]) -> Float[Array, " t"]:
+    """Packed moments of one row.
+
+    Slices, not a gather: under vmap each is one strided multiplication, and the tile is built at memory speed.
+    """
+    d = y.shape[0]
+    return jnp.concatenate([y[i] * y[i:] for i in range(d)] + [y, jnp.ones(1, y.dtype)])

@@ -1,0 +1,54 @@
+"""Independent Bernoulli columns."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from tacit._typing import Key, Scalar
+from tacit.distributions._base import AbstractExponentialFamily
+
+
+class Bernoulli(AbstractExponentialFamily):
+    """Independent 0/1 columns: `log p(y) = sum_j y_j a_j - log(1 + exp a_j)` over the present cells, in nats.
+
+    Linear in the event, so a relaxed event in [0, 1] has a value too. Field: `logits` (d,).
+    """
+
+    logits: Float[Array, "*k d"]
+
+    @property
+    def probs(self) -> Float[Array, "*k d"]:
+        """Probability of a 1 in each column."""
+        return jax.nn.sigmoid(self.logits)
+
+    @property
+    def n_columns(self) -> int:
+        return self.logits.shape[-1]
+
+    def n_parameters(self) -> int:
+        return self.logits.size
+
+    def sample(self, key: Key) -> Float[Array, " d"]:
+        return jax.random.bernoulli(key, self.probs).astype(self.logits.dtype)
+
+    def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
+        terms = y * self.logits - jax.nn.softplus(self.logits)
+        return jnp.sum(jnp.where(observed, terms, 0.0))
+
+    def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:
+        return jnp.concatenate([y, observed.astype(y.dtype)])
+
+    def coefficients(self) -> Float[Array, " t"]:
+        return jnp.concatenate([self.logits, -jax.nn.softplus(self.logits)])
+
+    def maximise(self, statistics: Float[Array, "k t"], regularise: Any, *, centred: bool) -> Self:
+        """Weighted frequencies, with `regularise` pseudo-rows, half of them ones, in every column."""
+        ones, mass = jnp.split(statistics, 2, axis=-1)
+        tiny = jnp.finfo(ones.dtype).tiny  # a zero count keeps a finite logit: 0 times it is 0, not NaN
+        half = 0.5 * regularise
+        zeros = jnp.maximum(mass - ones, 0.0)
+        return type(self)(jnp.log(jnp.maximum(ones + half, tiny)) - jnp.log(jnp.maximum(zeros + half, tiny)))

@@ -1,0 +1,142 @@
+"""The multivariate normal with a covariance of its own, or one tied over the components of a stack."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Bool, Float
+
+from tacit._typing import Key, Scalar
+from tacit.distributions import _moments
+from tacit.distributions._base import AbstractExponentialFamily
+
+LOG_2PI = 1.8378770664093453
+
+
+class MultivariateNormal(AbstractExponentialFamily):
+    """Normal over d columns with a full covariance.
+
+    `log p(y) = -1/2 (y - m)' S^-1 (y - m) - 1/2 log det S - d/2 log 2 pi`, in nats. A missing cell is integrated
+    out: the density is that of the present cells.
+
+    Fields: `loc` (d,) the mean; `raw` (d, d) the Cholesky factor of the covariance, its diagonal in logs.
+    """
+
+    loc: Float[Array, "*k d"]
+    raw: Float[Array, "*k d d"]
+
+    @classmethod
+    def from_covariance(cls, mean: Float[Array, "*k d"], covariance: Float[Array, "*k d d"]) -> Self:
+        """From a mean and a positive definite covariance (one that is not gives NaN)."""
+        factor = jnp.linalg.cholesky(covariance)
+        log_diagonal = jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1))
+        return cls(mean, jnp.tril(factor, -1) + log_diagonal[..., None] * jnp.eye(factor.shape[-1]))
+
+    @property
+    def scale_tril(self) -> Float[Array, "*k d d"]:
+        """Cholesky factor of the covariance."""
+        diagonal = jnp.exp(jnp.diagonal(self.raw, axis1=-2, axis2=-1))
+        return jnp.tril(self.raw, -1) + diagonal[..., None] * jnp.eye(self.raw.shape[-1])
+
+    @property
+    def covariance(self) -> Float[Array, "*k d d"]:
+        """Covariance matrix."""
+        return self.scale_tril @ jnp.swapaxes(self.scale_tril, -1, -2)
+
+    @property
+    def n_columns(self) -> int:
+        return self.loc.shape[-1]
+
+    @property
+    def pattern_columns(self) -> tuple[int, ...]:
+        return tuple(range(self.n_columns))
+
+    def n_parameters(self) -> int:
+        k, d = self.loc.shape
+        return k * (d + d * (d + 1) // 2)
+
+    def sample(self, key: Key) -> Float[Array, " d"]:
+        return self.loc + self.scale_tril @ jax.random.normal(key, self.loc.shape, self.loc.dtype)
+
+    def marginal(self, observed: Bool[Array, " d"]) -> Self:
+        """A missing column becomes an independent normal whose density at 0, the placeholder, is 1."""
+        present = jnp.outer(observed, observed)
+        neutral = jnp.eye(self.n_columns) / (2 * jnp.pi)
+        return self.from_covariance(self.loc * observed, jnp.where(present, self.covariance, neutral))
+
+    def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
+        white = solve_triangular(self.scale_tril, y - self.loc, lower=True)
+        return -0.5 * (white @ white + self.n_columns * LOG_2PI) - jnp.trace(self.raw)
+
+    def _precision(self) -> Float[Array, "d d"]:
+        inverse = solve_triangular(self.scale_tril, jnp.eye(self.n_columns), lower=True)
+        return inverse.T @ inverse
+
+    def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:
+        return _moments.products(y)
+
+    def coefficients(self) -> Float[Array, " t"]:
+        precision = self._precision()
+        linear = precision @ self.loc
+        # y' P y = sum_i P_ii y_i^2 + 2 sum_{i<j} P_ij y_i y_j
+        quadratic = 0.5 * jnp.diag(jnp.diagonal(precision)) - precision
+        constant = -0.5 * (self.loc @ linear + self.n_columns * LOG_2PI) - jnp.trace(self.raw)
+        return _moments.pack(quadratic, linear, constant)
+
+    def rounding(self) -> Scalar:
+        return self.loc @ self._precision() @ self.loc
+
+    def centre(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " d"]:
+        return (y - self.loc) * observed
+
+    def recentre(self, statistics: Float[Array, " t"]) -> Float[Array, " t"]:
+        second, first, mass = _moments.unpack(statistics, self.n_columns)
+        cross = jnp.outer(first, self.loc)
+        second = second - cross - cross.T + mass * jnp.outer(self.loc, self.loc)
+        return _moments.pack(second, first - mass * self.loc, mass)
+
+    def complete(self, observed: Bool[Array, " d"], statistics: Float[Array, " t"]) -> Float[Array, " t"]:
+        """E[y | present] is affine in the present cells, so the sums over rows are completed, not the rows."""
+        second, first, mass = _moments.unpack(statistics, self.n_columns)
+        first, second = first * observed, second * jnp.outer(observed, observed)
+        regression, remaining = self.regression(observed)
+        return _moments.pack(regression @ second @ regression.T + mass * remaining, regression @ first, mass)
+
+    def regression(self, observed: Bool[Array, " d"]) -> tuple[Float[Array, "d d"], Float[Array, "d d"]]:
+        """Of every cell on the present ones: `E[y - m | present] = A (y - m)_present` and the remaining covariance."""
+        precision = jnp.where(jnp.outer(observed, observed), self.marginal(observed)._precision(), 0.0)
+        slopes = self.covariance @ precision
+        regression = jnp.where(observed[:, None], jnp.eye(self.n_columns), slopes)
+        missing = jnp.outer(~observed, ~observed)
+        return regression, jnp.where(missing, self.covariance - slopes @ self.covariance, 0.0)
+
+    def _scatter(
+        self, statistics: Float[Array, "k t"], centred: bool
+    ) -> tuple[Float[Array, "k d"], Float[Array, "k d d"], Float[Array, " k"]]:
+        """New means, scatter matrices about them, and masses."""
+        second, first, mass = jax.vmap(_moments.unpack, (0, None))(statistics, self.n_columns)
+        mass = mass + 10 * jnp.finfo(mass.dtype).eps  # an empty component stays finite
+        shift = first / mass[:, None]
+        scatter = second - mass[:, None, None] * shift[:, :, None] * shift[:, None, :]
+        return (self.loc + shift if centred else shift), scatter, mass
+
+    def maximise(self, statistics: Float[Array, "k t"], regularise: Any, *, centred: bool) -> Self:
+        """Weighted means and covariances; `regularise` (d,) is added to the variances."""
+        mean, scatter, mass = self._scatter(statistics, centred)
+        return self.from_covariance(mean, scatter / mass[:, None, None] + jnp.diag(regularise))
+
+
+class TiedMultivariateNormal(MultivariateNormal):
+    """Normal over d columns whose covariance is shared by all components of a stack."""
+
+    def n_parameters(self) -> int:
+        k, d = self.loc.shape
+        return k * d + d * (d + 1) // 2
+
+    def maximise(self, statistics: Float[Array, "k t"], regularise: Any, *, centred: bool) -> Self:
+        mean, scatter, mass = self._scatter(statistics, centred)
+        shared = jnp.sum(scatter, 0) / jnp.sum(mass) + jnp.diag(regularise)
+        return self.from_covariance(mean, jnp.broadcast_to(shared, scatter.shape))

@@ -1,0 +1,1 @@
+"""How the posterior and the model are improved."""

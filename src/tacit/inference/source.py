@@ -1,0 +1,59 @@
+"""Where a pass over the rows gets its tiles: from the device, or chunk by chunk from the user's own array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from tacit.inference.tiles import CHUNK_BYTES, Tiles, chunks, make_tiles
+
+
+class Source:
+    """Rows with their weightings.
+
+    Small tables, and tables with holes (whose rows must be sorted by pattern), stay on the device; large complete
+    ones are read where they lie, a chunk at a time, so that memory stays that of the data.
+    """
+
+    def __init__(
+        self,
+        y: Float[np.ndarray, "n d"],
+        train: Float[np.ndarray, "n w"] | None = None,
+        heldout: Float[np.ndarray, "n w"] | None = None,
+        *,
+        pattern_columns: tuple[int, ...] = (),
+    ) -> None:
+        self.y, self.train, self.heldout = y, train, heldout
+        self.pattern_columns = pattern_columns
+        self.complete = not any(np.isnan(y[rows]).any() for rows in chunks(*y.shape))
+        self.resident = y.nbytes <= CHUNK_BYTES or not self.complete
+
+    def tiles(self, width: int) -> Tiles:
+        """All rows on the device, in tiles for arrays of `width` columns."""
+        return self._place(slice(None), width)
+
+    def _place(self, rows: slice, width: int) -> Tiles:
+        part = make_tiles(
+            self.y[rows],
+            width=width,
+            train=None if self.train is None else self.train[rows],
+            heldout=None if self.heldout is None else self.heldout[rows],
+            pattern_columns=self.pattern_columns,
+        )
+        return jax.tree.map(jnp.asarray, part)
+
+    def stream(self, width: int) -> Iterator[Tiles]:
+        """One pass over the rows, in chunks of tiles."""
+        for rows in chunks(*self.y.shape):
+            yield self._place(rows, width)
+
+    def subset(self, rows: np.ndarray) -> Source:
+        """Some of the rows."""
+        pick = lambda a: None if a is None else a[rows]  # noqa: E731
+        return Source(
+            self.y[rows], pick(self.train), pick(self.heldout), pattern_columns=self.pattern_columns
+        )

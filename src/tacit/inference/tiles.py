@@ -1,0 +1,138 @@
+"""Rows laid out in tiles of one shape, so that a pass over the data is one scan and rows x components never exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+TILE_BYTES = 4 << 20  # of the widest array a tile makes: it should stay in cache
+LARGEST_TILE = 4096
+CHUNK_BYTES = 32 << 20  # of rows that are on the device at a time; tables below it stay there
+
+
+class Tiles(NamedTuple):
+    """g tiles of b rows. Padding rows have weight 0.
+
+    `y` holds 0 in missing cells; `observed` is None where every cell is present. `train` and `heldout` are the row
+    weights under w weightings (folds, resamples), and `index` the row's place in the table (its length for padding).
+    """
+
+    y: Float[Array, "g b d"]
+    observed: Bool[Array, "g b d"] | None
+    train: Float[Array, "g b w"]
+    heldout: Float[Array, "g b w"] | None
+    index: Int[Array, "g b"]
+
+
+def tile_rows(width: int) -> int:
+    """Rows a tile may have when its widest array has `width` columns."""
+    return int(np.clip(TILE_BYTES // (8 * width) // 64 * 64, 64, LARGEST_TILE))
+
+
+def _round_up(n: int, bits: int = 4) -> int:
+    """The next number with at most `bits` leading bits: few distinct shapes, few compilations."""
+    step = 1 << max(n.bit_length() - bits, 0)
+    return -(-n // step) * step
+
+
+def _group(pattern: Bool[np.ndarray, "n p"]) -> list[np.ndarray]:
+    """Row numbers of each distinct pattern."""
+    packed = np.packbits(pattern, axis=1)
+    _, code = np.unique(packed, axis=0, return_inverse=True)
+    order = np.argsort(code, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(code.ravel()))[:-1])
+
+
+def _rows_per_tile(sizes: np.ndarray, largest: int) -> int:
+    """Tile rows for groups of these sizes: few tiles, little padding.
+
+    A tile costs about as much as 32 rows on top of its rows (the factorisations of its pattern).
+    """
+    candidates = [8 << i for i in range(10) if 8 << i <= largest] or [largest]
+    return min(candidates, key=lambda b: int(np.sum(-(-sizes // b))) * (b + 32))
+
+
+def _layout(observed: np.ndarray | None, n: int, pattern_columns: tuple[int, ...], largest: int) -> np.ndarray:
+    """Row numbers (g, b) of the tiles; n marks padding."""
+    if observed is None or not pattern_columns:
+        tiles = max(-(-n // largest), 1)
+        rows = min(_round_up(n), largest) if tiles == 1 else -(-n // (64 * tiles)) * 64
+        index = np.full(-(-n // rows) * rows, n)
+        index[:n] = np.arange(n)
+        return index.reshape(-1, rows)
+    groups = _group(observed[:, list(pattern_columns)])
+    b = _rows_per_tile(np.array([len(g) for g in groups]), largest)
+    padded = [np.pad(g, (0, -len(g) % b), constant_values=n) for g in groups]
+    index = np.concatenate(padded).reshape(-1, b)
+    spare = _round_up(len(index)) - len(index)
+    return np.pad(index, ((0, spare), (0, 0)), constant_values=n)
+
+
+def make_tiles(
+    y: Float[np.ndarray, "n d"],
+    *,
+    width: int,
+    train: Float[np.ndarray, "n w"] | None = None,
+    heldout: Float[np.ndarray, "n w"] | None = None,
+    pattern_columns: tuple[int, ...] = (),
+) -> Tiles:
+    """Lay rows out in tiles; NaN marks a missing cell. Rows of a tile share the pattern of `pattern_columns`."""
+    n, d = y.shape
+    missing = np.isnan(y)
+    observed = None if not missing.any() else ~missing
+    index = _layout(observed, n, pattern_columns, tile_rows(width))
+
+    def place(rows: np.ndarray | None, fill: Any) -> Any:
+        if rows is None:
+            return None
+        if index.size == n and observed is None:
+            return rows.reshape(*index.shape, -1)
+        return np.concatenate([rows, np.full((1, rows.shape[1]), fill, rows.dtype)])[index]
+
+    if observed is None:
+        placed_observed = None
+    else:
+        placed_observed = place(observed, False)
+        # padding shares the pattern of the tile's first row
+        placed_observed = np.where((index == n)[..., None], placed_observed[:, :1], placed_observed)
+    values = y if observed is None else np.where(missing, 0.0, y)
+    return Tiles(
+        y=place(values, 0.0),
+        observed=placed_observed,
+        train=place(np.ones((n, 1)) if train is None else train, 0.0),
+        heldout=place(heldout, 0.0),
+        index=index.astype(np.int32),
+    )
+
+
+def chunks(n: int, d: int) -> Iterator[slice]:
+    """Slices of rows that each fit in `CHUNK_BYTES`, all of one length but the last."""
+    rows = max(CHUNK_BYTES // (8 * d) // LARGEST_TILE, 1) * LARGEST_TILE
+    return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
+
+
+def map_rows(
+    function: Callable[..., Any], y: Float[np.ndarray, "n d"], *, width: int, pattern_columns: tuple[int, ...]
+) -> Any:
+    """Apply `function(y (b, d), observed (b, d)) -> pytree of (b, ...)` to all rows, tile by tile, in row order.
+
+    `function` must be jitted, or at least reusable, by the caller: it is called with arrays of few distinct shapes.
+    """
+    n = len(y)
+    outputs: list[Any] = []
+    places: list[np.ndarray] = []
+    for rows in chunks(n, y.shape[1]):
+        tiles = make_tiles(y[rows], width=width, pattern_columns=pattern_columns)
+        observed = np.ones(tiles.y.shape, bool) if tiles.observed is None else tiles.observed
+        result = jax.tree.map(np.asarray, function(jnp.asarray(tiles.y), jnp.asarray(observed)))
+        flat = np.asarray(tiles.index).ravel()
+        real = flat < rows.stop - rows.start
+        outputs.append(jax.tree.map(lambda a, real=real: a.reshape(-1, *a.shape[2:])[real], result))
+        places.append(flat[real] + rows.start)
+    order = np.argsort(np.concatenate(places), kind="stable")
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[order], *outputs)
