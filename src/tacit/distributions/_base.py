@@ -65,6 +65,10 @@ class AbstractExponentialFamily(AbstractDistribution):
         """The family with jointly modelled columns that are missing integrated out, neutral at the placeholder 0."""
         return self
 
+    def given(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Self:
+        """The family in which missing columns follow their distribution given the present ones of this row."""
+        return self
+
     @abc.abstractmethod
     def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:
         """Sufficient statistics and indicators of one row. Reads shapes only, so any member of a stack will do."""

@@ -47,6 +47,11 @@ class MultivariateNormal(AbstractExponentialFamily):
         return self.scale_tril @ jnp.swapaxes(self.scale_tril, -1, -2)
 
     @property
+    def variance(self) -> Float[Array, "*k d"]:
+        """Variance of each column."""
+        return jnp.sum(self.scale_tril**2, -1)
+
+    @property
     def n_columns(self) -> int:
         return self.loc.shape[-1]
 
@@ -66,6 +71,11 @@ class MultivariateNormal(AbstractExponentialFamily):
         present = jnp.outer(observed, observed)
         neutral = jnp.eye(self.n_columns) / (2 * jnp.pi)
         return self.from_covariance(self.loc * observed, jnp.where(present, self.covariance, neutral))
+
+    def given(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Self:
+        regression, remaining = self.regression(observed)
+        present = jnp.diag(observed.astype(remaining.dtype))  # present columns are independent of the rest
+        return self.from_covariance(self.loc + regression @ self.centre(y, observed), remaining + present)
 
     def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
         white = solve_triangular(self.scale_tril, y - self.loc, lower=True)

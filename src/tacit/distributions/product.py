@@ -65,6 +65,9 @@ class Product(AbstractExponentialFamily):
     def marginal(self, observed: Bool[Array, " d"]) -> Self:
         return type(self)(tuple(block.marginal(o) for block, o in self._columns(observed)))
 
+    def given(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Self:
+        return type(self)(tuple(block.given(v, o) for block, v, o in self._columns(y, observed)))
+
     def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
         return sum((block.log_density(v, o) for block, v, o in self._columns(y, observed)), jnp.zeros(()))
 

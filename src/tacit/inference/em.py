@@ -108,8 +108,12 @@ def summarise(population: Population, tiles: Tiles, *, precise: bool = False) ->
         flat = responsibilities.reshape(-1, m * k)
         if precise:
 
-            def centred_sum(component: AbstractExponentialFamily, r: Float[Array, " b"]) -> Float[Array, " t"]:
-                return r @ jax.vmap(component.statistics)(jax.vmap(component.centre)(tile.y, observed), observed)
+            def centred_sum(
+                component: AbstractExponentialFamily, r: Float[Array, " b"]
+            ) -> Float[Array, " t"]:
+                return r @ jax.vmap(component.statistics)(
+                    jax.vmap(component.centre)(tile.y, observed), observed
+                )
 
             statistics = jax.lax.map(lambda pair: centred_sum(*pair), (components, flat.T))
         else:
@@ -138,7 +142,9 @@ def summarise(population: Population, tiles: Tiles, *, precise: bool = False) ->
 def maximise(population: Population, summary: Summary, regularise: Any, *, centred: bool) -> Population:
     """M-step: the parameters that are best under the responsibilities."""
 
-    def member(stack: AbstractExponentialFamily, statistics: Float[Array, "k t"]) -> AbstractExponentialFamily:
+    def member(
+        stack: AbstractExponentialFamily, statistics: Float[Array, "k t"]
+    ) -> AbstractExponentialFamily:
         return stack.maximise(statistics, regularise, centred=centred)
 
     absent = jnp.isneginf(population.log_weights)

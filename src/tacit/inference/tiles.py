@@ -57,7 +57,9 @@ def _rows_per_tile(sizes: np.ndarray, largest: int) -> int:
     return min(candidates, key=lambda b: int(np.sum(-(-sizes // b))) * (b + 32))
 
 
-def _layout(observed: np.ndarray | None, n: int, pattern_columns: tuple[int, ...], largest: int) -> np.ndarray:
+def _layout(
+    observed: np.ndarray | None, n: int, pattern_columns: tuple[int, ...], largest: int
+) -> np.ndarray:
     """Row numbers (g, b) of the tiles; n marks padding."""
     if observed is None or not pattern_columns:
         tiles = max(-(-n // largest), 1)
@@ -119,20 +121,19 @@ def chunks(n: int, d: int) -> Iterator[slice]:
 def map_rows(
     function: Callable[..., Any], y: Float[np.ndarray, "n d"], *, width: int, pattern_columns: tuple[int, ...]
 ) -> Any:
-    """Apply `function(y (b, d), observed (b, d)) -> pytree of (b, ...)` to all rows, tile by tile, in row order.
-
-    `function` must be jitted, or at least reusable, by the caller: it is called with arrays of few distinct shapes.
-    """
+    """Apply `function(y (g, b, d), observed (g, b, d), index (g, b)) -> pytree of (g, b, ...)` to all rows, in order."""
     n = len(y)
     outputs: list[Any] = []
     places: list[np.ndarray] = []
     for rows in chunks(n, y.shape[1]):
         tiles = make_tiles(y[rows], width=width, pattern_columns=pattern_columns)
         observed = np.ones(tiles.y.shape, bool) if tiles.observed is None else tiles.observed
-        result = jax.tree.map(np.asarray, function(jnp.asarray(tiles.y), jnp.asarray(observed)))
-        flat = np.asarray(tiles.index).ravel()
-        real = flat < rows.stop - rows.start
-        outputs.append(jax.tree.map(lambda a, real=real: a.reshape(-1, *a.shape[2:])[real], result))
-        places.append(flat[real] + rows.start)
+        index = np.asarray(tiles.index) + rows.start
+        result = function(jnp.asarray(tiles.y), jnp.asarray(observed), jnp.asarray(index))
+        real = np.asarray(tiles.index).ravel() < rows.stop - rows.start
+        outputs.append(
+            jax.tree.map(lambda a, real=real: np.asarray(a).reshape(-1, *a.shape[2:])[real], result)
+        )
+        places.append(index.ravel()[real])
     order = np.argsort(np.concatenate(places), kind="stable")
     return jax.tree.map(lambda *parts: np.concatenate(parts)[order], *outputs)

@@ -1,0 +1,58 @@
+"""A latent-variable model: a prior over a hidden cause z, and a likelihood of the observed event y given it."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+from tacit._typing import Event, Key, Scalar
+from tacit.distributions import AbstractDistribution
+
+
+class AbstractConditional(eqx.Module):
+    """A distribution that depends on a context: priors, likelihoods and posteriors are all of this kind."""
+
+    @abc.abstractmethod
+    def __call__(self, context: PyTree) -> AbstractDistribution:
+        """The distribution in this context."""
+
+
+class Constant(AbstractConditional):
+    """The same distribution in every context."""
+
+    distribution: AbstractDistribution
+
+    def __call__(self, context: PyTree) -> AbstractDistribution:
+        return self.distribution
+
+
+class Selected(AbstractConditional):
+    """The member of a stack of distributions that a one-hot latent points at; the context is (z, x)."""
+
+    stack: AbstractDistribution
+
+    def __call__(self, context: PyTree) -> AbstractDistribution:
+        z, _ = context
+        return jax.tree.map(lambda a: jnp.tensordot(z, a, 1), self.stack)
+
+
+class LatentModel(eqx.Module):
+    """`p(y | x) = sum_z p(z | x) p(y | z, x)`: a prior over z in the context x, a likelihood in the context (z, x)."""
+
+    prior: AbstractConditional
+    likelihood: AbstractConditional
+
+    def sample(self, key: Key, x: Any = None) -> tuple[Event, Event]:
+        """Ancestral draw of (z, y)."""
+        key_z, key_y = jax.random.split(key)
+        z = self.prior(x).sample(key_z)
+        return z, self.likelihood((z, x)).sample(key_y)
+
+    def log_joint(self, z: Event, y: Event, x: Any = None) -> tuple[Scalar, Scalar]:
+        """The two terms `log p(z | x)` and `log p(y | z, x)`, in nats."""
+        return self.prior(x).log_prob(z), self.likelihood((z, x)).log_prob(y)
