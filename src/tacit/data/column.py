@@ -1,0 +1,152 @@
+"""One column of the schema."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tacit._errors import DataError
+from tacit.data.columns import NUMBER, DType, matches
+from tacit.data.facts import Facts
+from tacit.data.kinds import MAX_LEVELS, Kind
+from tacit.data.measure import measure
+from tacit.data.table import Table
+
+Role = Literal["model", "ignored", "weight", "group", "time"]
+ROLES: tuple[Role, ...] = get_args(Role)
+Level = str | int | float | bool
+
+CONTINUOUS: tuple[Kind, ...] = ("real", "positive", "zero-inflated")
+LOGGED: tuple[Kind, ...] = ("positive", "zero-inflated")
+CODED: tuple[Kind, ...] = ("binary", "categorical")
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column is read, and why.
+
+    `levels` are the values of a binary or categorical column in the order of their codes. `center`, `scale`
+    and `floor` belong to continuous kinds and are in the units of T(value): the value, or its logarithm for
+    the positive and zero-inflated kinds. `floor` is the smallest standard deviation a component may have.
+    """
+
+    name: str
+    kind: Kind
+    role: Role = "model"
+    dtype: DType = "float"
+    levels: tuple[Level, ...] = ()
+    center: float = 0.0
+    scale: float = 1.0
+    floor: float = 0.0
+    why: str = ""
+
+    @property
+    def modelled(self) -> bool:
+        """Whether the column is part of the event."""
+        return self.role == "model" and self.kind != "id"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The column as JSON."""
+        return {**self.__dict__, "levels": list(self.levels)}
+
+
+def fit_column(table: Table, name: str, kind: Kind, why: str) -> Column:
+    """A modelled column with its levels, or its centre, scale and floor, measured on the table.
+
+    Raises:
+        DataError: a cell does not suit the kind, or there are too few or too many levels.
+    """
+    facts, dtype = Facts.of(table, name), table.dtype(name)
+    if kind in CODED:
+        levels = tuple(_level(value) for value in facts.counts[0])
+        _check_levels(table, name, kind, levels)
+        return Column(name, kind, dtype=dtype, levels=levels, why=why)
+    values = checked_numbers(table, name, kind)
+    values = values[~np.isnan(values)]
+    if kind == "count":
+        return Column(name, kind, dtype=dtype, why=why)
+    measured = measure(values[values > 0] if kind in LOGGED else values, log=kind in LOGGED)
+    return Column(name, kind, "model", dtype, (), measured.center, measured.scale, measured.floor, why)
+
+
+def checked_numbers(table: Table, name: str, kind: Kind) -> np.ndarray:
+    """The cells of a numeric kind as float64 with NaN for missing.
+
+    Raises:
+        DataError: the first cell that does not suit the kind, by line, with its value.
+    """
+    dtype = table.dtype(name)
+    if dtype in ("text", "date", "other"):
+        _refuse_text(table, name, kind)
+    values = table.numbers(name)
+    if dtype == "int" and values.size and np.nanmax(np.abs(values), initial=0.0) > 2.0**53:
+        row = int(np.nanargmax(np.abs(values)))
+        raise _unsuited(table, row, name, kind, "is beyond 2^53, where float64 cannot tell neighbours apart")
+    if kind == "positive" and (values <= 0).any():
+        raise _unsuited(table, int(np.argmax(values <= 0)), name, kind, "is not above zero")
+    if kind in ("count", "zero-inflated") and (values < 0).any():
+        raise _unsuited(table, int(np.argmax(values < 0)), name, kind, "is below zero")
+    if kind == "count" and (values % 1.0 > 0).any():
+        raise _unsuited(table, int(np.argmax(values % 1.0 > 0)), name, kind, "is not a whole number")
+    return values
+
+
+def _refuse_text(table: Table, name: str, kind: Kind) -> None:
+    """Raise for the first cell that is present and not a number; a column without cells passes."""
+    present = np.flatnonzero(table.present(name))
+    if present.size:
+        cells = table.column(name).drop_null()
+        first = int(np.argmin(matches(cells, NUMBER))) if table.dtype(name) == "text" else 0
+        raise _unsuited(table, int(present[first]), name, kind, "is not a number")
+
+
+def _unsuited(table: Table, row: int, name: str, kind: Kind, reason: str) -> DataError:
+    value = table.column(name)[row].as_py()
+    return DataError(
+        f"{value!r} {reason}, but the column is read as {kind}.",
+        where=table.where(row, name),
+        mend=f"Correct the cell, leave it empty, or choose another kind with --type {name}=KIND.",
+    )
+
+
+def _level(value: Any) -> Level:
+    return value if isinstance(value, str | bool | int | float) else str(value)
+
+
+def _check_levels(table: Table, name: str, kind: Kind, levels: tuple[Level, ...]) -> None:
+    if kind == "binary" and len(levels) != 2:
+        raise DataError(
+            f"A binary column has two distinct values; this one has {len(levels)}.",
+            where=table.where(column=name),
+            mend=f"Choose another kind, for example --type {name}=categorical.",
+        )
+    if len(levels) < 2 or len(levels) > 10 * MAX_LEVELS:
+        raise DataError(
+            f"A categorical column has between 2 and {10 * MAX_LEVELS} levels; this one has {len(levels)}.",
+            where=table.where(column=name),
+            mend=f"Leave it out with --drop {name}.",
+        )
+
+
+def level_codes(column: Column, table: Table) -> np.ndarray:
+    """Codes 0..L-1 as float64, NaN for missing cells and -1 for values that are no level.
+
+    Numbers meet text levels and the other way round, since the same column may come as either.
+    """
+    cells = table.column(column.name)
+    present = table.present(column.name)
+    codes = np.full(len(table), np.nan)
+    if isinstance(column.levels[0], str):
+        cells, levels = pc.cast(cells, pa.string()), pa.array(column.levels, pa.string())
+    elif table.dtype(column.name) in ("int", "float", "bool"):
+        cells, levels = pc.cast(cells, pa.float64(), safe=False), pa.array(map(float, column.levels))
+    else:
+        levels = pa.array([str(level) for level in column.levels])
+        cells = pc.cast(cells, pa.string())
+    found = pc.fill_null(pc.index_in(cells, value_set=levels), -1)
+    codes[present] = found.to_numpy(zero_copy_only=False)[present]
+    return codes

@@ -1,0 +1,170 @@
+"""Rows of a table as float64 events by a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from tacit._errors import DataError, UsageError
+from tacit.data.column import LOGGED, Column, checked_numbers, level_codes
+from tacit.data.findings import Finding
+from tacit.data.row_roles import group_codes, row_weights, time_order
+from tacit.data.schema import Schema
+from tacit.data.table import Table, read_table
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Encoded rows: log p(user units) = log p(y) + log_jacobian.
+
+    `y` is (n, D) in the order of `Schema.layout`, NaN where a cell is missing; `log_jacobian` (n,) sums
+    log |dy / d value| over the continuous cells that are present; `weight` is (n,), ones without a weight
+    column; `group` (n,) numbers the groups; `time` (n,) orders the rows (seconds for dates).
+    """
+
+    y: np.ndarray
+    log_jacobian: np.ndarray
+    weight: np.ndarray
+    group: np.ndarray | None = None
+    time: np.ndarray | None = None
+    findings: tuple[Finding, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: np.ndarray) -> Rows:
+        """The rows named by index, in that order."""
+        group = None if self.group is None else self.group[rows]
+        time = None if self.time is None else self.time[rows]
+        return Rows(self.y[rows], self.log_jacobian[rows], self.weight[rows], group, time, self.findings)
+
+
+def encode(schema: Schema, table: Table, *, require: Literal["all", "any"] = "all", roles: bool = True) -> Rows:
+    """The rows of a table as events. Columns may come in any order; further ones are ignored, with a finding.
+
+    A value that is no level of its column counts as missing, with a finding.
+
+    Args:
+        schema: how columns are read.
+        table: the rows.
+        require: "all": a modelled column that the table lacks is an error; "any": it is missing in every row,
+            as long as one column is there.
+        roles: whether weight, group and time columns are wanted too (not for rows that are only scored).
+
+    Raises:
+        DataError: a column is lacking, or a cell does not suit the kind of its column; names the line.
+
+    Example:
+        >>> table = read_table({"x": [0.5, -1.25, 2.5, 0.0], "s": ["a", "b", "a", None]})
+        >>> schema = Schema.infer(table)
+        >>> encode(schema, table).y[:, 1]
+        array([ 0.,  1.,  0., nan])
+    """
+    absent = [name for name in schema.names if name not in table.names]
+    if absent and (require == "all" or len(absent) == len(schema.names)):
+        raise DataError(
+            f"The table lacks {'column' if len(absent) == 1 else 'columns'} {', '.join(map(repr, absent))}.",
+            where=table.source,
+            mend=f"Its columns are {', '.join(table.names)}.",
+        )
+    layout, findings = schema.layout, _about_columns(schema, table, absent)
+    y = np.full((len(table), layout.width), np.nan)
+    log_jacobian = np.zeros(len(table))
+    for column in schema.modelled:
+        if column.name in absent:
+            continue
+        if column.levels:
+            codes, unseen = _coded(column, table)
+            findings += unseen
+            y[:, layout.places(column.name)[0]] = codes
+            continue
+        values = checked_numbers(table, column.name, column.kind)
+        if column.kind == "count":
+            y[:, layout.index("poisson", column.name)] = values
+            continue
+        if column.kind == "zero-inflated":
+            present = ~np.isnan(values)
+            y[present, layout.index("bernoulli", column.name)] = (values[present] > 0).astype(float)
+            values = np.where(values > 0, values, np.nan)
+        transformed = np.log(values) if column.kind in LOGGED else values
+        y[:, layout.index("normal", column.name)] = transformed / column.scale - column.center / column.scale
+        slope = -transformed - np.log(column.scale) if column.kind in LOGGED else -np.log(column.scale)
+        log_jacobian += np.where(np.isnan(values), 0.0, slope)
+    empty = np.isnan(y).all(axis=1)
+    if empty.any():
+        first = table.where(int(np.argmax(empty)))
+        message = f"{empty.sum()} of {len(y)} rows have no cell present (first: {first})."
+        findings.append(Finding("warning", "empty-row", message))
+    if not roles:
+        return Rows(y, log_jacobian, np.ones(len(table)), findings=tuple(findings))
+    group, time = group_codes(schema, table), time_order(schema, table)
+    return Rows(y, log_jacobian, row_weights(schema, table), group, time, tuple(findings))
+
+
+def given_row(schema: Schema, given: Mapping[str, Any]) -> Rows:
+    """One row from values by column name, as text or as Python values; all other cells are missing.
+
+    Raises:
+        UsageError: an unknown column or level; lists the known ones.
+        DataError: a value that does not suit the kind of its column.
+
+    Example:
+        >>> table = read_table({"x": [0.5, -1.25, 2.5, 0.0], "s": ["a", "b", "a", None]})
+        >>> given_row(Schema.infer(table), {"s": "b"}).y
+        array([[nan,  1.]])
+    """
+    for name in given:
+        if name not in schema.names:
+            raise UsageError(
+                f"{name!r} is not a column of the model.", mend=f"Its columns are {', '.join(schema.names)}."
+            )
+    cells = {name: [None if value is None else str(value)] for name, value in given.items()}
+    if not cells:
+        width = schema.layout.width
+        return Rows(np.full((1, width), np.nan), np.zeros(1), np.ones(1))
+    rows = encode(schema, read_table(pa.table(cells)), require="any", roles=False)
+    for finding in rows.findings:
+        if finding.code == "unseen-level" and finding.column is not None:
+            levels = ", ".join(map(str, schema[finding.column].levels))
+            raise UsageError(
+                f"{given[finding.column]!r} is not a level of {finding.column!r}.",
+                mend=f"Its levels are {levels}.",
+            )
+    return Rows(rows.y, rows.log_jacobian, rows.weight)
+
+
+def _about_columns(schema: Schema, table: Table, absent: list[str]) -> list[Finding]:
+    known = {column.name for column in schema.columns}
+    extra = [name for name in table.names if name not in known]
+    findings = [Finding("warning", "absent-column", "Not in the table; missing in every row.", n) for n in absent]
+    if extra:
+        message = f"Columns that the schema does not know are ignored: {', '.join(extra)}."
+        findings.append(Finding("note", "extra-columns", message))
+    return findings
+
+
+def _coded(column: Column, table: Table) -> tuple[np.ndarray, list[Finding]]:
+    codes = level_codes(column, table)
+    unseen = np.flatnonzero(codes == -1)
+    if not unseen.size:
+        return codes, []
+    first = int(unseen[0])
+    cells = table.column(column.name)
+    if column.kind == "binary":
+        raise DataError(
+            f"{cells[first].as_py()!r} is neither {column.levels[0]!r} nor {column.levels[1]!r}.",
+            where=table.where(first, column.name),
+            mend="Correct the cell, or leave it empty.",
+        )
+    examples = list(dict.fromkeys(str(cells[int(row)].as_py()) for row in unseen[:1000]))[:3]
+    message = (
+        f"{unseen.size} cells hold no known level and are read as missing: {', '.join(examples)} "
+        f"(first: {table.where(first)})."
+    )
+    codes[unseen] = np.nan
+    mend = f"Known levels: {', '.join(map(str, column.levels[:20]))}."
+    return codes, [Finding("warning", "unseen-level", message, column.name, mend)]
