@@ -36,7 +36,6 @@ class Summary(NamedTuple):
     mass: Float[Array, "m k"]
     log_likelihood: Float[Array, " m"]
     weight: Float[Array, " m"]
-    heldout: Float[Array, " m"]
 
 
 class State(eqx.Module):
@@ -74,63 +73,72 @@ def is_centred(population: Population, tiles: Tiles, precise: bool) -> bool:
     return precise or patterned
 
 
-def summarise(population: Population, tiles: Tiles, *, precise: bool = False) -> Summary:
-    """E-step: expected statistics, log-likelihood of the training rows and of the held-out rows.
+class _Joints:
+    """`log w_k + log p(y | theta_k)` of every member and component over a tile of rows.
 
     With `precise`, densities come from whitened residuals and statistics are taken about each location: four times
     the work, and no digits lost when locations are far away in units of a component's spread.
     """
+
+    def __init__(self, population: Population, tiles: Tiles, precise: bool) -> None:
+        self.log_weights, self.precise = population.log_weights, precise
+        self.components = _flat(population.components)
+        self.family = jax.tree.map(lambda a: a[0], self.components)
+        self.patterned = tiles.observed is not None and bool(self.family.pattern_columns)
+        shared = not (self.patterned or precise)
+        self.coefficients = jax.vmap(lambda c: c.coefficients())(self.components) if shared else None
+
+    def __call__(self, tile: Tiles) -> tuple[Float[Array, "b m k"], Float[Array, "b t"], Bool[Array, "b d"]]:
+        """The joints, and the statistics and present cells of the rows."""
+        observed = jnp.ones(tile.y.shape, bool) if tile.observed is None else tile.observed
+        present = self.components
+        if self.patterned:
+            present = jax.vmap(lambda c: c.marginal(observed[0]))(present)
+        features = jax.vmap(self.family.statistics)(tile.y, observed)
+        if self.precise:
+            density = jax.vmap(lambda c, y, o: c.log_density(y, o), (0, None, None))
+            logits = jax.vmap(density, (None, 0, 0))(present, tile.y, observed)
+        else:
+            eta = jax.vmap(lambda c: c.coefficients())(present) if self.patterned else self.coefficients
+            base = jnp.asarray(jax.vmap(self.family.log_base)(tile.y, observed))
+            logits = features @ eta.T + base[..., None]
+        return logits.reshape(-1, *self.log_weights.shape) + self.log_weights, features, observed
+
+
+def summarise(population: Population, tiles: Tiles, *, precise: bool = False) -> Summary:
+    """E-step: expected statistics, and the log-likelihood."""
     m, k = population.log_weights.shape
-    components = _flat(population.components)
-    family = jax.tree.map(lambda a: a[0], components)
-    patterned = tiles.observed is not None and bool(family.pattern_columns)
-    coefficients = None if patterned or precise else jax.vmap(lambda c: c.coefficients())(components)
+    joints = _Joints(population, tiles, precise)
 
     def tile_summary(tile: Tiles) -> Summary:
-        observed = jnp.ones(tile.y.shape, bool) if tile.observed is None else tile.observed
-        pattern = observed[0]
-        present = jax.vmap(lambda c: c.marginal(pattern))(components) if patterned else components
-        features = jax.vmap(family.statistics)(tile.y, observed)
-        if precise:
-            density = jax.vmap(jax.vmap(lambda c, y, o: c.log_density(y, o), (0, None, None)), (None, 0, 0))
-            logits = density(present, tile.y, observed)
-        else:
-            eta = jax.vmap(lambda c: c.coefficients())(present) if patterned else coefficients
-            base = jax.vmap(family.log_base)(tile.y, observed)
-            logits = features @ eta.T + jnp.asarray(base)[..., None]
-        joint = logits.reshape(-1, m, k) + population.log_weights
+        joint, features, observed = joints(tile)
         top = jnp.max(joint, -1, keepdims=True)
         unnormalised = jnp.exp(joint - top)
         total = jnp.sum(unnormalised, -1, keepdims=True)
         log_prob = (top + jnp.log(total))[..., 0]
-        train = tile.train[:, population.weighting]
-        responsibilities = unnormalised * (train[..., None] / total)
+        weight = tile.weight[:, population.weighting]
+        responsibilities = unnormalised * (weight[..., None] / total)
         flat = responsibilities.reshape(-1, m * k)
         if precise:
 
-            def centred_sum(
-                component: AbstractExponentialFamily, r: Float[Array, " b"]
-            ) -> Float[Array, " t"]:
-                return r @ jax.vmap(component.statistics)(
-                    jax.vmap(component.centre)(tile.y, observed), observed
-                )
+            def centred_sum(component: AbstractExponentialFamily, r: Float[Array, " b"]) -> Float[Array, " t"]:
+                rows = jax.vmap(component.centre)(tile.y, observed)
+                return r @ jax.vmap(component.statistics)(rows, observed)
 
-            statistics = jax.lax.map(lambda pair: centred_sum(*pair), (components, flat.T))
+            statistics = jax.lax.map(lambda pair: centred_sum(*pair), (joints.components, flat.T))
         else:
             statistics = flat.T @ features
-        if patterned:
+        if joints.patterned:
 
             def completed(component: AbstractExponentialFamily, s: Float[Array, " t"]) -> Float[Array, " t"]:
-                return component.complete(pattern, s if precise else component.recentre(s))
+                return component.complete(observed[0], s if precise else component.recentre(s))
 
-            statistics = jax.vmap(completed)(components, statistics)
-        held = 0.0 if tile.heldout is None else jnp.sum(tile.heldout[:, population.weighting] * log_prob, 0)
+            statistics = jax.vmap(completed)(joints.components, statistics)
         return Summary(
             statistics.reshape(m, k, -1),
             jnp.sum(responsibilities, 0),
-            jnp.sum(jnp.where(train > 0, train * log_prob, 0.0), 0),
-            jnp.sum(train, 0),
-            held + jnp.zeros(m),
+            jnp.sum(jnp.where(weight > 0, weight * log_prob, 0.0), 0),
+            jnp.sum(weight, 0),
         )
 
     first = jax.eval_shape(tile_summary, jax.tree.map(lambda a: a[0], tiles))
@@ -139,12 +147,25 @@ def summarise(population: Population, tiles: Tiles, *, precise: bool = False) ->
     return jax.lax.scan(add, zero, tiles)[0]
 
 
+def score(
+    population: Population, tiles: Tiles, *, precise: bool = False
+) -> tuple[Float[Array, "g b m"], Float[Array, "g b m"]]:
+    """Log density of every row under every member, and the entropy of its responsibilities, in nats."""
+    joints = _Joints(population, tiles, precise)
+
+    def tile_scores(tile: Tiles) -> tuple[Float[Array, "b m"], Float[Array, "b m"]]:
+        joint = joints(tile)[0]
+        log_prob = jax.nn.logsumexp(joint, -1)
+        log_r = jnp.maximum(joint - log_prob[..., None], -1e4)  # 0 log 0 is 0
+        return log_prob, -jnp.sum(jnp.exp(log_r) * log_r, -1)
+
+    return jax.lax.map(tile_scores, tiles)
+
+
 def maximise(population: Population, summary: Summary, regularise: Any, *, centred: bool) -> Population:
     """M-step: the parameters that are best under the responsibilities."""
 
-    def member(
-        stack: AbstractExponentialFamily, statistics: Float[Array, "k t"]
-    ) -> AbstractExponentialFamily:
+    def member(stack: AbstractExponentialFamily, statistics: Float[Array, "k t"]) -> AbstractExponentialFamily:
         return stack.maximise(statistics, regularise, centred=centred)
 
     absent = jnp.isneginf(population.log_weights)

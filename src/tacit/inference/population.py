@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from tacit.distributions import AbstractExponentialFamily
 from tacit.inference import em
 from tacit.inference.source import Source
 from tacit.inference.starts import start
+from tacit.inference.tiles import Tiles
 from tacit.models import FiniteMixture
 
 START_ROWS = 20_000  # starts work on at most this many rows
@@ -27,6 +28,7 @@ Adjust = Callable[[em.Population], em.Population]
 
 _run = jax.jit(em.run, static_argnames=("length", "precise"))
 _summarise = jax.jit(em.summarise, static_argnames="precise")
+_score = jax.jit(em.score, static_argnames="precise")
 _advance = jax.jit(em.advance, static_argnames="centred")
 _rounding = jax.jit(em.rounding)
 
@@ -59,8 +61,7 @@ class Fit:
     """One mixture that was fitted, as NumPy arrays: its figures, and how it ended."""
 
     mixture: FiniteMixture
-    log_likelihood: float  # of the training rows at these parameters: weighted sum, nats
-    heldout: float  # the same of the held-out rows
+    log_likelihood: float  # weighted sum over the rows, nats; of a start that was given up, before its last step
     steps: int
     status: int
     drop: float  # the largest fall of the bound between two steps
@@ -87,19 +88,19 @@ class Fit:
 
 
 class _Runner:
-    """Steps a population, on resident tiles or by streaming."""
+    """Steps a population, on resident tiles or by streaming. States rest on the host, as NumPy."""
 
     def __init__(self, source: Source, regularise: Any, tolerance: float, width: int) -> None:
         self.source, self.regularise, self.tolerance, self.width = source, regularise, tolerance, width
         self.tiles = source.tiles(width) if source.resident else None
         self.precise = False
 
+    def passes(self) -> Iterator[Tiles]:
+        """All rows once, in as few pieces as memory allows."""
+        yield from self.source.stream(self.width) if self.tiles is None else (self.tiles,)
+
     def summarise(self, population: em.Population) -> em.Summary:
-        if self.tiles is not None:
-            return _summarise(population, self.tiles, precise=self.precise)
-        parts = (
-            _summarise(population, tiles, precise=self.precise) for tiles in self.source.stream(self.width)
-        )
+        parts = (_summarise(population, tiles, precise=self.precise) for tiles in self.passes())
         total = next(parts)
         for part in parts:
             total = jax.tree.map(jnp.add, total, part)
@@ -109,108 +110,142 @@ class _Runner:
         """Up to `max_steps` steps, on the path that keeps digits if rounding would show on the fast one."""
         self.precise = self.precise or bool(np.max(_rounding(state.population)) > ROUNDING_LIMIT)
         if self.tiles is not None:
-            state, bounds = _run(
+            ran = _run(
                 state, self.tiles, max_steps, self.tolerance, self.regularise,
                 length=CHUNK_STEPS, precise=self.precise,
             )  # fmt: skip
-            return state, np.asarray(bounds)
+            return jax.tree.map(np.asarray, ran)
         bounds = []
         while len(bounds) < max_steps and np.any(np.asarray(state.status) == em.RUNNING):
             summary = self.summarise(state.population)
             state = _advance(state, summary, self.tolerance, self.regularise, centred=self.precise)
             bounds.append(np.asarray(state.bound))
-        return state, np.array(bounds)
+        return jax.tree.map(np.asarray, state), np.array(bounds)
 
-    def record(self, state: em.State, slots: Sequence[int], bounds: Sequence[np.ndarray]) -> list[Fit]:
-        """The members in these slots as they stand."""
-        summary, state = jax.tree.map(np.asarray, (self.summarise(state.population), state))
-        fits = []
-        for slot, history in zip(slots, bounds, strict=True):
-            log_weights = state.population.log_weights[slot]
-            k = int(np.sum(~np.isneginf(log_weights)))
-            stack = jax.tree.map(lambda a, slot=slot, k=k: a[slot, :k], state.population.components)
-            fit = Fit(
-                FiniteMixture.of(log_weights[:k], stack),
-                log_likelihood=float(summary.log_likelihood[slot]),
-                heldout=float(summary.heldout[slot]),
-                steps=int(state.steps[slot]),
-                status=int(state.status[slot]),
-                drop=float(state.drop[slot]),
-                bounds=history,
-                precise=self.precise,
-            )
-            fits.append(fit)
-        return fits
+    def log_likelihoods(self, population: em.Population) -> np.ndarray:
+        """Weighted sums of log densities at these parameters."""
+        return np.asarray(self.summarise(population).log_likelihood)
 
 
 def _few_sizes(count: int) -> int:
-    """The next of 1, 2, 3, 4, 6, 8, 12, 16, ...: few distinct shapes, few compilations."""
-    power = 1 << (count - 1).bit_length()
-    return power * 3 // 4 if power >= 4 and count <= power * 3 // 4 else power
+    """The next of 1, 4, 16, ...: few distinct shapes, so few compilations."""
+    return 4 ** -(-(count - 1).bit_length() // 2)
 
 
 def _take(tree: Any, members: np.ndarray) -> Any:
-    return jax.tree.map(lambda a: a[members], tree)
+    return jax.tree.map(lambda a: np.asarray(a)[members], tree)
 
 
-def _finish(runner: _Runner, state: em.State, max_steps: int, progress: Progress, stage: str) -> list[Fit]:
-    """Run all members to their end; those that have stopped leave the device, so they cost no more."""
-    m = state.status.shape[0]
+def _put(tree: Any, members: np.ndarray, new: Any) -> None:
+    def assign(into: np.ndarray, values: np.ndarray) -> None:
+        into[members] = values
+
+    jax.tree.map(assign, tree, new)
+
+
+def _finish(
+    runner: _Runner, state: em.State, max_steps: int, progress: Progress, stage: str
+) -> tuple[em.State, list[np.ndarray]]:
+    """Run all members to their end, and the bounds of each; those that have stopped leave the device."""
+    final = jax.tree.map(np.array, state)
+    m = len(final.status)
     place = np.arange(m)  # of the member in each slot of the device; -1 in a slot that only fills the shape
-    histories: list[list[np.ndarray]] = [[] for _ in range(m)]
-    fits: dict[int, Fit] = {}
-
-    def store(slots: np.ndarray) -> None:
-        bounds = [np.concatenate([np.zeros(0), *histories[place[slot]]]) for slot in slots]
-        fits.update(zip(place[slots].tolist(), runner.record(state, slots.tolist(), bounds), strict=True))
-
+    histories: list[list[np.ndarray]] = [[np.zeros(0)] for _ in range(m)]
     while True:
         running = (np.asarray(state.status) == em.RUNNING) & (place >= 0)
         progress(stage, m - int(running.sum()), m)
         if max_steps <= 0 or not running.any():
-            store(np.flatnonzero(place >= 0))
-            return [fits[i] for i in range(m)]
+            return final, [np.concatenate(history) for history in histories]
         size = _few_sizes(int(running.sum()))
         if size < len(place):
-            store(np.flatnonzero(~running & (place >= 0)))
             slots = np.flatnonzero(running)
             filler = np.full(size - len(slots), slots[0])
             place = np.concatenate([place[slots], np.full(len(filler), -1)])
             state = _take(state, np.concatenate([slots, filler]))
-            state = replace(state, status=jnp.where(jnp.asarray(place) < 0, em.CONVERGED, state.status))
+            state = replace(state, status=np.where(place < 0, em.CONVERGED, state.status))
         before = np.asarray(state.steps)
         state, bounds = runner.run(state, min(CHUNK_STEPS, max_steps))
         max_steps -= CHUNK_STEPS
-        for slot in np.flatnonzero(place >= 0):
-            histories[place[slot]].append(bounds[: int(state.steps[slot]) - before[slot], slot])
+        real = np.flatnonzero(place >= 0)
+        _put(final, place[real], _take(state, real))
+        for slot in real:
+            histories[place[slot]].append(bounds[: state.steps[slot] - before[slot], slot])
 
 
-def _width(population: em.Population) -> int:
-    """Columns of the widest array that a tile makes."""
-    family = jax.tree.map(lambda a: a[0, 0], population.components)
+def _record(
+    state: em.State, log_likelihoods: np.ndarray, bounds: Sequence[np.ndarray], *, precise: bool, finished: bool = True
+) -> list[Fit]:
+    """Every member of a state as a `Fit`."""
+    fits = []
+    for slot, history in enumerate(bounds):
+        log_weights = state.population.log_weights[slot]
+        k = int(np.sum(~np.isneginf(log_weights)))
+        stack = jax.tree.map(lambda a, slot=slot, k=k: a[slot, :k], state.population.components)
+        fit = Fit(
+            FiniteMixture.of(log_weights[:k], stack),
+            log_likelihood=float(log_likelihoods[slot]),
+            steps=int(state.steps[slot]),
+            status=int(state.status[slot]),
+            drop=float(state.drop[slot]),
+            bounds=history,
+            precise=precise,
+            finished=finished,
+        )
+        fits.append(fit)
+    return fits
+
+
+def _width(family: AbstractExponentialFamily, columns: int) -> int:
+    """Columns of the widest array that a tile makes: its statistics, or members times components."""
     row, seen = (jax.ShapeDtypeStruct((family.n_columns,), kind) for kind in (float, bool))
-    return max(jax.eval_shape(family.statistics, row, seen).shape[0], population.log_weights.size)
+    return max(jax.eval_shape(family.statistics, row, seen).shape[0], columns)
 
 
 def refine(
-    source: Source,
-    population: em.Population,
-    regularise: Any,
-    settings: Settings,
-    *,
-    progress: Progress = quiet,
+    source: Source, population: em.Population, regularise: Any, settings: Settings, *, progress: Progress = quiet
 ) -> list[Fit]:
     """EM from given parameters, to convergence. Call inside `jax.enable_x64(True)`."""
-    runner = _Runner(source, regularise, settings.tolerance, _width(population))
-    return _finish(runner, em.begin(population), settings.max_steps, progress, "EM")
+    family = jax.tree.map(lambda a: a[0, 0], population.components)
+    runner = _Runner(source, regularise, settings.tolerance, _width(family, population.log_weights.size))
+    state, bounds = _finish(runner, jax.tree.map(np.asarray, em.begin(population)), settings.max_steps, progress, "EM")
+    return _record(state, runner.log_likelihoods(state.population), bounds, precise=runner.precise)
+
+
+def score_rows(source: Source, fits: Sequence[Fit]) -> tuple[np.ndarray, np.ndarray]:
+    """Log density (n, f) of every row under every fit, and the entropy of its responsibilities, in nats."""
+    k = max(fit.mixture.n_components for fit in fits)
+
+    def padded(arrays: Sequence[np.ndarray], fill: float | None) -> np.ndarray:
+        tails = [np.broadcast_to(a[:1] if fill is None else fill, (k - len(a), *a.shape[1:])) for a in arrays]
+        return np.stack([np.concatenate([a, tail]) for a, tail in zip(arrays, tails, strict=True)])
+
+    log_weights = padded([fit.mixture.log_weights for fit in fits], -np.inf)
+    components = jax.tree.map(lambda *a: padded(a, None), *[fit.mixture.components for fit in fits])
+    population = em.Population(log_weights, components, np.zeros(len(fits), int))
+    family = jax.tree.map(lambda a: a[0, 0], components)
+    runner = _Runner(source, None, 0.0, _width(family, log_weights.size))
+    precise = any(fit.precise for fit in fits)
+    scores, offset = [np.empty((len(source.y), len(fits))) for _ in range(2)], 0
+    for tiles in runner.passes():
+        index = np.asarray(tiles.index).ravel()
+        n = min(int(index.max(initial=0)) + 1, len(source.y) - offset)
+        real = index < n
+        for into, part in zip(scores, _score(population, tiles, precise=precise), strict=True):
+            into[index[real] + offset] = np.asarray(part).reshape(-1, len(fits))[real]
+        offset += n
+    return scores[0], scores[1]
 
 
 def _buckets(members: Sequence[Member]) -> list[list[int]]:
-    """Places of members, those of similar size together: padding at most doubles a member."""
-    by_size: dict[int, list[int]] = {}
-    for place, member in enumerate(members):
-        by_size.setdefault((member.k - 1).bit_length(), []).append(place)
-    return [by_size[size] for size in sorted(by_size)]
+    """Places of members, those within a factor of three in size together: few compilations, some padding."""
+    buckets: list[list[int]] = []
+    top = 0
+    for place in sorted(range(len(members)), key=lambda i: -members[i].k):
+        if not buckets or 3 * members[place].k < top:
+            buckets.append([])
+            top = members[place].k
+        buckets[-1].append(place)
+    return [sorted(bucket) for bucket in reversed(buckets)]
 
 
 def fit_population(
@@ -236,17 +271,8 @@ def fit_population(
     results: list[list[Fit]] = [[] for _ in members]
     for number, places in enumerate(_buckets(members)):
         bucket = [members[place] for place in places]
-        fits = _fit_bucket(
-            source,
-            early,
-            family,
-            bucket,
-            regularise,
-            settings,
-            jax.random.fold_in(key, 1 + number),
-            adjust,
-            progress,
-        )
+        bucket_key = jax.random.fold_in(key, 1 + number)
+        fits = _fit_bucket(source, early, family, bucket, regularise, settings, bucket_key, adjust, progress)
         for place, starts in zip(places, fits, strict=True):
             results[place] = starts
     return results
@@ -266,46 +292,38 @@ def _fit_bucket(
     k = max(member.k for member in members)
     n_starts = 1 if k == 1 else settings.n_starts
     n_finish = min(settings.n_finish, n_starts)
-    counts = jnp.asarray(np.repeat([member.k for member in members], n_starts))
-    weighting = jnp.asarray(np.repeat([member.weighting for member in members], n_starts))
+    counts = np.repeat([member.k for member in members], n_starts)
+    weighting = np.repeat([member.weighting for member in members], n_starts)
 
-    few, many = "component" if k == 1 else f"up to {k} components", len(counts)
+    few, many = "1 component" if k == 1 else f"up to {k} components", len(counts)
     progress(f"starts, {few}", 0, many)
-    wide = jnp.zeros((many, k))
-    runner = _Runner(
-        early, regularise, settings.tolerance, _width(em.Population(wide, _stacked(family), weighting))
-    )
+    runner = _Runner(early, regularise, settings.tolerance, _width(family, many * k))
     tiles = runner.tiles if runner.tiles is not None else early.tiles(runner.width)
     begun = adjust(start(key, family, tiles, counts, weighting, regularise, k=k, method=settings.method))
-    state, bounds = em.begin(begun), np.zeros((0, many))
+    state, bounds = jax.tree.map(np.asarray, em.begin(begun)), np.zeros((0, many))
     if n_finish < n_starts:
         state, bounds = runner.run(state, START_STEPS)
-    histories = [bounds[: int(steps), slot] for slot, steps in enumerate(state.steps)]
-    tried = runner.record(state, range(many), histories)
+    histories = [bounds[:steps, slot] for slot, steps in enumerate(state.steps)]
+    weights = np.sum(np.ones((len(early.y), 1)) if early.weight is None else early.weight, axis=0)[weighting]
+    tried = _record(state, state.bound * weights, histories, precise=runner.precise, finished=False)
 
-    value = np.array([fit.log_likelihood for fit in tried]).reshape(-1, n_starts)
+    value = state.bound.reshape(-1, n_starts)
     order = np.argsort(-np.where(np.isfinite(value), value, -np.inf), axis=1, kind="stable")
     chosen = (np.arange(len(members))[:, None] * n_starts + order[:, :n_finish]).ravel()
     going_on = _take(state, chosen)
     if early is not source:  # a bound on other rows says nothing of the next change
-        going_on, histories = em.begin(going_on.population), [np.zeros(0)] * many
-        runner = _Runner(source, regularise, settings.tolerance, _width(going_on.population))
-    taken = int(np.max(np.asarray(going_on.steps), initial=0))
-    followed = _finish(runner, going_on, settings.max_steps - taken, progress, f"EM, {few}")
+        going_on, histories = jax.tree.map(np.asarray, em.begin(going_on.population)), [np.zeros(0)] * many
+    runner = _Runner(source, regularise, settings.tolerance, _width(family, len(chosen) * k))
+    left = settings.max_steps - int(np.max(going_on.steps))
+    going_on, bounds_after = _finish(runner, going_on, left, progress, f"EM, {few}")
+    log_likelihoods = runner.log_likelihoods(going_on.population)
+    bounds_all = [np.concatenate([histories[s], after]) for s, after in zip(chosen, bounds_after, strict=True)]
+    followed = _record(going_on, log_likelihoods, bounds_all, precise=runner.precise)
 
-    results: list[list[Fit]] = []
+    results = []
     for i in range(len(members)):
-        starts = [replace(tried[i * n_starts + s], start=int(s), finished=False) for s in order[i]]
-        for j in range(n_finish):
-            slot = chosen[i * n_finish + j]
-            history = np.concatenate([histories[slot], followed[i * n_finish + j].bounds])
-            starts[j] = replace(followed[i * n_finish + j], start=int(order[i, j]), bounds=history)
-        starts[:n_finish] = sorted(
-            starts[:n_finish], key=lambda fit: -np.nan_to_num(fit.log_likelihood, nan=-np.inf)
-        )
-        results.append(starts)
+        finished = [replace(followed[i * n_finish + j], start=int(order[i, j])) for j in range(n_finish)]
+        finished.sort(key=lambda fit: -np.nan_to_num(fit.log_likelihood, nan=-np.inf))
+        given_up = [replace(tried[i * n_starts + s], start=int(s)) for s in order[i, n_finish:]]
+        results.append(finished + given_up)
     return results
-
-
-def _stacked(family: AbstractExponentialFamily) -> AbstractExponentialFamily:
-    return jax.tree.map(lambda a: a[None, None], family)

@@ -79,7 +79,7 @@ def conditional_normals(row: _Row, column: Int[Array, ""]) -> tuple[Array, Array
 
 @_over_rows
 def draws(row: _Row, keys: Array) -> tuple[Int[Array, " s"], Float[Array, "s d"]]:
-    """For each of s keys a component from the posterior, and the row with its missing cells drawn: (n, s), (n, s, d)."""
+    """For each of s keys a component from the posterior, and the row with its missing cells drawn: (n, s) (n, s, d)."""
     logits = row.log_joints()
 
     def draw(key: Array) -> tuple[Array, Array]:

@@ -22,12 +22,11 @@ class Source:
     def __init__(
         self,
         y: Float[np.ndarray, "n d"],
-        train: Float[np.ndarray, "n w"] | None = None,
-        heldout: Float[np.ndarray, "n w"] | None = None,
+        weight: Float[np.ndarray, "n w"] | None = None,
         *,
         pattern_columns: tuple[int, ...] = (),
     ) -> None:
-        self.y, self.train, self.heldout = y, train, heldout
+        self.y, self.weight = y, weight
         self.pattern_columns = pattern_columns
         self.complete = not any(np.isnan(y[rows]).any() for rows in chunks(*y.shape))
         self.resident = y.nbytes <= CHUNK_BYTES or not self.complete
@@ -40,8 +39,7 @@ class Source:
         part = make_tiles(
             self.y[rows],
             width=width,
-            train=None if self.train is None else self.train[rows],
-            heldout=None if self.heldout is None else self.heldout[rows],
+            weight=None if self.weight is None else self.weight[rows],
             pattern_columns=self.pattern_columns,
         )
         return jax.tree.map(jnp.asarray, part)
@@ -53,7 +51,5 @@ class Source:
 
     def subset(self, rows: np.ndarray) -> Source:
         """Some of the rows."""
-        pick = lambda a: None if a is None else a[rows]  # noqa: E731
-        return Source(
-            self.y[rows], pick(self.train), pick(self.heldout), pattern_columns=self.pattern_columns
-        )
+        weight = None if self.weight is None else self.weight[rows]
+        return Source(self.y[rows], weight, pattern_columns=self.pattern_columns)

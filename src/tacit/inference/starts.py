@@ -24,7 +24,7 @@ def embed(family: AbstractExponentialFamily, tiles: Tiles) -> Float[Array, "n e"
     observed = jnp.ones(tiles.y.shape, bool) if tiles.observed is None else tiles.observed
     points = jax.vmap(jax.vmap(family.embed))(tiles.y, observed)
     points = points.reshape(-1, points.shape[-1])
-    weight = jnp.max(tiles.train, -1).reshape(-1, 1)
+    weight = jnp.max(tiles.weight, -1).reshape(-1, 1)
     mean = jnp.sum(weight * points, 0) / jnp.sum(weight)
     variance = jnp.sum(weight * (points - mean) ** 2, 0) / jnp.sum(weight)
     return (points - mean) / jnp.sqrt(jnp.where(variance > 0, variance, 1.0))
@@ -42,7 +42,6 @@ def _draw(key: Key, mass: Float[Array, "n m"]) -> Int[Array, " m"]:
     return jnp.minimum(jnp.sum(cumulative <= level, 0), mass.shape[0] - 1)
 
 
-@partial(jax.jit, static_argnames=("k", "adaptive", "lloyd"))
 def seed_labels(
     key: Key,
     points: Float[Array, "n e"],
@@ -99,7 +98,6 @@ def seed_labels(
     return jax.lax.fori_loop(0, lloyd, improve, labels)
 
 
-@jax.jit
 def from_responsibilities(
     template: Population, tiles: Tiles, responsibilities: Float[Array, "g b m k"], regularise: Any
 ) -> Population:
@@ -110,7 +108,7 @@ def from_responsibilities(
     def tile_sums(carry: Any, inputs: tuple[Tiles, Array]) -> tuple[Any, None]:
         tile, r = inputs
         observed = jnp.ones(tile.y.shape, bool) if tile.observed is None else tile.observed
-        r = r * tile.train[:, template.weighting][..., None]
+        r = r * tile.weight[:, template.weighting][..., None]
         features = jax.vmap(family.statistics)(tile.y, observed)
         statistics, mass = carry
         return (statistics + r.reshape(-1, m * k).T @ features, mass + jnp.sum(r, 0)), None
@@ -119,8 +117,7 @@ def from_responsibilities(
     t = jax.eval_shape(family.statistics, y, observed).shape[0]
     zero = (jnp.zeros((m * k, t)), jnp.zeros((m, k)))
     (statistics, mass), _ = jax.lax.scan(tile_sums, zero, (tiles, responsibilities))
-    nothing = jnp.zeros(m)
-    summary = Summary(statistics.reshape(m, k, t), mass, nothing, nothing, nothing)
+    summary = Summary(statistics.reshape(m, k, t), mass, jnp.zeros(m), jnp.zeros(m))
     return maximise(template, summary, regularise, centred=False)
 
 
@@ -141,6 +138,7 @@ def template(
     return Population(log_weights, stacked, weighting)
 
 
+@partial(jax.jit, static_argnames=("k", "method"))
 def start(
     key: Key,
     family: AbstractExponentialFamily,
@@ -159,7 +157,7 @@ def start(
         r = jax.random.uniform(key, (g * b, m, k)) * (jnp.arange(k) < counts[:, None])
         responsibilities = r / jnp.sum(r, -1, keepdims=True)
     else:
-        weight = tiles.train.reshape(g * b, -1)[:, weighting]
+        weight = tiles.weight.reshape(g * b, -1)[:, weighting]
         adaptive, lloyd = METHODS[method]
         points = embed(family, tiles)
         labels = seed_labels(key, points, weight, counts, k=k, adaptive=adaptive, lloyd=lloyd)

@@ -18,14 +18,13 @@ CHUNK_BYTES = 32 << 20  # of rows that are on the device at a time; tables below
 class Tiles(NamedTuple):
     """g tiles of b rows. Padding rows have weight 0.
 
-    `y` holds 0 in missing cells; `observed` is None where every cell is present. `train` and `heldout` are the row
-    weights under w weightings (folds, resamples), and `index` the row's place in the table (its length for padding).
+    `y` holds 0 in missing cells; `observed` is None where every cell is present. `weight` holds the row weights under
+    w weightings (folds, resamples), and `index` the row's place in the table (its length for padding).
     """
 
     y: Float[Array, "g b d"]
     observed: Bool[Array, "g b d"] | None
-    train: Float[Array, "g b w"]
-    heldout: Float[Array, "g b w"] | None
+    weight: Float[Array, "g b w"]
     index: Int[Array, "g b"]
 
 
@@ -57,9 +56,7 @@ def _rows_per_tile(sizes: np.ndarray, largest: int) -> int:
     return min(candidates, key=lambda b: int(np.sum(-(-sizes // b))) * (b + 32))
 
 
-def _layout(
-    observed: np.ndarray | None, n: int, pattern_columns: tuple[int, ...], largest: int
-) -> np.ndarray:
+def _layout(observed: np.ndarray | None, n: int, pattern_columns: tuple[int, ...], largest: int) -> np.ndarray:
     """Row numbers (g, b) of the tiles; n marks padding."""
     if observed is None or not pattern_columns:
         tiles = max(-(-n // largest), 1)
@@ -79,19 +76,16 @@ def make_tiles(
     y: Float[np.ndarray, "n d"],
     *,
     width: int,
-    train: Float[np.ndarray, "n w"] | None = None,
-    heldout: Float[np.ndarray, "n w"] | None = None,
+    weight: Float[np.ndarray, "n w"] | None = None,
     pattern_columns: tuple[int, ...] = (),
 ) -> Tiles:
     """Lay rows out in tiles; NaN marks a missing cell. Rows of a tile share the pattern of `pattern_columns`."""
-    n, d = y.shape
+    n = len(y)
     missing = np.isnan(y)
     observed = None if not missing.any() else ~missing
     index = _layout(observed, n, pattern_columns, tile_rows(width))
 
-    def place(rows: np.ndarray | None, fill: Any) -> Any:
-        if rows is None:
-            return None
+    def place(rows: np.ndarray, fill: Any) -> np.ndarray:
         if index.size == n and observed is None:
             return rows.reshape(*index.shape, -1)
         return np.concatenate([rows, np.full((1, rows.shape[1]), fill, rows.dtype)])[index]
@@ -106,8 +100,7 @@ def make_tiles(
     return Tiles(
         y=place(values, 0.0),
         observed=placed_observed,
-        train=place(np.ones((n, 1)) if train is None else train, 0.0),
-        heldout=place(heldout, 0.0),
+        weight=place(np.ones((n, 1)) if weight is None else weight, 0.0),
         index=index.astype(np.int32),
     )
 
@@ -121,7 +114,7 @@ def chunks(n: int, d: int) -> Iterator[slice]:
 def map_rows(
     function: Callable[..., Any], y: Float[np.ndarray, "n d"], *, width: int, pattern_columns: tuple[int, ...]
 ) -> Any:
-    """Apply `function(y (g, b, d), observed (g, b, d), index (g, b)) -> pytree of (g, b, ...)` to all rows, in order."""
+    """Apply `function(y (g, b, d), observed (g, b, d), index (g, b)) -> tree of (g, b, ...)` to all rows, in order."""
     n = len(y)
     outputs: list[Any] = []
     places: list[np.ndarray] = []
@@ -131,9 +124,7 @@ def map_rows(
         index = np.asarray(tiles.index) + rows.start
         result = function(jnp.asarray(tiles.y), jnp.asarray(observed), jnp.asarray(index))
         real = np.asarray(tiles.index).ravel() < rows.stop - rows.start
-        outputs.append(
-            jax.tree.map(lambda a, real=real: np.asarray(a).reshape(-1, *a.shape[2:])[real], result)
-        )
+        outputs.append(jax.tree.map(lambda a, real=real: np.asarray(a).reshape(-1, *a.shape[2:])[real], result))
         places.append(index.ravel()[real])
     order = np.argsort(np.concatenate(places), kind="stable")
     return jax.tree.map(lambda *parts: np.concatenate(parts)[order], *outputs)

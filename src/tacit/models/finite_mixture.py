@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Self
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from tacit._typing import Scalar
@@ -55,9 +54,7 @@ class FiniteMixture(LatentModel):
         stack = jax.vmap(lambda component: component.marginal(observed))(self.components)
         return type(self).of(self.log_weights, stack)
 
-    def log_joints(
-        self, y: Float[Array, " d"], observed: Bool[Array, " d"] | None = None
-    ) -> Float[Array, " k"]:
+    def log_joints(self, y: Float[Array, " d"], observed: Bool[Array, " d"] | None = None) -> Float[Array, " k"]:
         """`log w_k + log p(y | theta_k)` of every component, in nats."""
         log_probs = jax.vmap(lambda component: component.log_prob(y, observed))(self.components)
         return jax.nn.log_softmax(self.log_weights) + log_probs

@@ -1,0 +1,162 @@
+"""How many components: cross-validated log-likelihood with the one-standard-error rule, or ICL; BIC and AIC beside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from tacit._errors import FitError
+from tacit._typing import Key
+from tacit.distributions import AbstractExponentialFamily
+from tacit.evaluation.result import mean_result, paired_difference
+from tacit.inference.population import Fit, Member, Progress, Settings, fit_population, quiet, score_rows
+from tacit.inference.source import Source
+
+Method = Literal["density", "segments", "fixed"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One number of components: its cross-validated figure and its criteria (lower is better for aic, bic, icl).
+
+    `cv` is the mean held-out log density, nats a row; `behind` is how far it lies behind the best candidate, row by
+    row, and `behind_se` the standard error of that difference.
+    """
+
+    k: int
+    log_likelihood: float
+    n_parameters: int
+    aic: float
+    bic: float
+    icl: float
+    cv: float | None = None
+    cv_se: float | None = None
+    behind: float | None = None
+    behind_se: float | None = None
+    starts: list[Fit] = field(default_factory=list, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures, as JSON."""
+        return {key: value for key, value in asdict(self).items() if key != "starts"}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The candidates, which of them was chosen, and by what rule."""
+
+    method: Method
+    rule: str
+    candidates: list[Candidate]
+    chosen: int  # number of components
+    best: int  # the one with the best figure, before the rule
+
+    @property
+    def candidate(self) -> Candidate:
+        """The chosen one."""
+        return next(c for c in self.candidates if c.k == self.chosen)
+
+    @property
+    def fit(self) -> Fit:
+        """The best start of the chosen one."""
+        return self.candidate.starts[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table, as JSON."""
+        table = [candidate.to_dict() for candidate in self.candidates]
+        return {"method": self.method, "rule": self.rule, "chosen": self.chosen, "best": self.best, "table": table}
+
+
+def _candidate(k: int, starts: list[Fit], weight: np.ndarray, entropy: np.ndarray) -> Candidate:
+    fit = starts[0]
+    if not np.isfinite(fit.log_likelihood):
+        raise FitError(
+            f"the fit with {k} components is not finite.",
+            mend="Ask for fewer components, or set a larger variance floor (reg_covar).",
+        )
+    p = fit.mixture.n_parameters()
+    aic = -2 * fit.log_likelihood + 2 * p
+    bic = -2 * fit.log_likelihood + p * float(np.log(weight.sum()))
+    return Candidate(k, fit.log_likelihood, p, aic, bic, bic + 2 * float(weight @ entropy), starts=starts)
+
+
+def sweep(
+    y: np.ndarray,
+    family: AbstractExponentialFamily,
+    ks: Sequence[int],
+    regularise: Any,
+    settings: Settings,
+    *,
+    key: Key,
+    weight: np.ndarray | None = None,
+    folds: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    method: Method = "density",
+    progress: Progress = quiet,
+) -> Selection:
+    """Fit every number of components in `ks`, and choose one.
+
+    All numbers of components, folds and starts run as one population over the same rows. "density" takes the fewest
+    components whose cross-validated log density is within one standard error of the best, the error being that of
+    the row-by-row difference (over `groups` where given); "segments" takes the smallest ICL, and needs no folds.
+
+    Args:
+        y: (n, d) rows in model units, NaN where missing.
+        family: one unstacked member of the family.
+        ks: numbers of components.
+        regularise: what `maximise` of the family takes.
+        settings: how EM runs.
+        key: random key.
+        weight: (n,) row weights.
+        folds: (n,) fold of every row, 0..f-1; None for no cross-validation.
+        groups: (n,) rows that belong together.
+        method: "density", "segments", or "fixed" for a single k.
+        progress: called with stage, done, total.
+    """
+    ks = sorted(set(ks))
+    weight = np.ones(len(y)) if weight is None else weight
+    n_folds = 0 if folds is None else int(folds.max()) + 1
+    weighting = weight[:, None]
+    if folds is not None:
+        weighting = np.hstack([weighting, weighting * (folds[:, None] != np.arange(n_folds))])
+    members = [Member(k, column) for k in ks for column in range(n_folds + 1)]
+    with jax.enable_x64(True):
+        source = Source(y, weighting, pattern_columns=family.pattern_columns)
+        fits = fit_population(source, family, members, regularise, settings, key=key, progress=progress)
+        log_probs, entropies = score_rows(source, [starts[0] for starts in fits])
+    first = [i * (n_folds + 1) for i in range(len(ks))]  # of each k, the member that sees all rows
+    candidates = [_candidate(k, fits[i], weight, entropies[:, i]) for k, i in zip(ks, first, strict=True)]
+    if folds is not None:
+        unseen = {k: log_probs[np.arange(len(y)), i + 1 + folds] for k, i in zip(ks, first, strict=True)}
+        candidates = _with_cross_validation(candidates, unseen, weight, groups)
+    return _choose(candidates, method)
+
+
+def _with_cross_validation(
+    candidates: list[Candidate], scores: dict[int, np.ndarray], weight: np.ndarray, groups: np.ndarray | None
+) -> list[Candidate]:
+    figures = {k: mean_result("log density", s, weight=weight, groups=groups) for k, s in scores.items()}
+    best = max(figures, key=lambda k: figures[k].value)
+    filled = []
+    for c in candidates:
+        gap = paired_difference("behind", scores[best], scores[c.k], weight=weight, groups=groups)
+        cv = {"cv": figures[c.k].value, "cv_se": figures[c.k].standard_error}
+        record = {**c.__dict__, **cv, "behind": gap.value, "behind_se": gap.standard_error}
+        filled.append(Candidate(**record))
+    return filled
+
+
+def _choose(candidates: list[Candidate], method: Method) -> Selection:
+    if len(candidates) == 1:
+        k = candidates[0].k
+        return Selection("fixed", "the number of components was given", candidates, k, k)
+    if method == "segments":
+        best = min(candidates, key=lambda c: c.icl).k
+        return Selection(method, "smallest ICL", candidates, best, best)
+    best = max(candidates, key=lambda c: c.cv).k
+    near = [c for c in candidates if c.behind <= (c.behind_se or 0.0)]
+    rule = "fewest components within one standard error of the best cross-validated log-likelihood"
+    return Selection(method, rule, candidates, min(c.k for c in near), best)
