@@ -62,7 +62,7 @@ def fit_column(table: Table, name: str, kind: Kind, why: str) -> Column:
     """
     facts, dtype = Facts.of(table, name), table.dtype(name)
     if kind in CODED:
-        levels = tuple(_level(value) for value in facts.counts[0])
+        levels = tuple(_level(value) for value in facts.counts[0].tolist())
         _check_levels(table, name, kind, levels)
         return Column(name, kind, dtype=dtype, levels=levels, why=why)
     values = checked_numbers(table, name, kind)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -43,16 +42,16 @@ class Facts:
         return self.dtype in ("int", "float")
 
     @cached_property
-    def counts(self) -> tuple[list[Any], np.ndarray]:
-        """Distinct values in ascending order, and how often each occurs."""
+    def counts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Distinct values in ascending order (Python objects unless numbers), and how often each occurs."""
         if self.numeric:
-            values, counts = np.unique(self.cells.to_numpy(zero_copy_only=False), return_counts=True)
-            return list(values.tolist()), counts
+            return np.unique(self.cells.to_numpy(zero_copy_only=False), return_counts=True)
         if self.dtype == "other":
-            return [], np.zeros(0, int)
-        table = pc.value_counts(self.cells).to_pylist()
-        table.sort(key=lambda entry: entry["values"])
-        return [entry["values"] for entry in table], np.array([entry["counts"] for entry in table], int)
+            return np.zeros(0, object), np.zeros(0, int)
+        table = sorted(pc.value_counts(self.cells).to_pylist(), key=lambda entry: entry["values"])
+        values = np.empty(len(table), object)
+        values[:] = [entry["values"] for entry in table]
+        return values, np.array([entry["counts"] for entry in table], int)
 
     @cached_property
     def n_distinct(self) -> int:

@@ -1,0 +1,128 @@
+"""Tables out: to files, whole or not at all, and back to the kind of frame that came in."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from tacit._errors import OutputError, UsageError
+from tacit.data.table import Table
+
+_SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
+
+
+@contextlib.contextmanager
+def atomic(target: str | Path, *, force: bool = False) -> Iterator[Path]:
+    """A path to write to, in the folder of the target, which it replaces when the block ends well.
+
+    The target is whole or untouched whatever happens.
+
+    Raises:
+        OutputError: the target exists and `force` is not set, or the folder or disk does not let itself be written.
+    """
+    path = Path(target)
+    if path.exists() and not force:
+        raise OutputError("The file exists.", where=str(path), mend="Give another name, or --force to replace it.")
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        os.close(handle)
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(
+            f"The file cannot be written: {error.strerror or error}.",
+            where=str(path),
+            mend="Check that the folder exists, may be written and has room.",
+        ) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_table(columns: Mapping[str, Any] | Table | pa.Table, target: str | Path, *, force: bool = False) -> None:
+    """Write columns as .csv, .tsv, .parquet, .arrow or .feather, or as CSV to standard output ("-").
+
+    Missing cells are empty in CSV; floats are written so that they read back exactly.
+
+    Raises:
+        OutputError: the target exists and `force` is not set, or it cannot be written; an old file stays whole.
+        UsageError: the ending of the name is unknown.
+    """
+    table = _arrow_table(columns)
+    if str(target) == "-":
+        sys.stdout.write(_csv(table, ",").decode())
+        return
+    suffix = Path(target).suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise UsageError(
+            "The ending of the file name is not one that can be written.",
+            where=str(target),
+            mend=f"Use one of {', '.join(_SUFFIXES)}.",
+        )
+    with atomic(target, force=force) as path:
+        if suffix in (".csv", ".tsv"):
+            path.write_bytes(_csv(table, "\t" if suffix == ".tsv" else ","))
+        elif suffix == ".parquet":
+            import pyarrow.parquet
+
+            pyarrow.parquet.write_table(table, path)
+        else:
+            import pyarrow.feather
+
+            pyarrow.feather.write_feather(table, str(path))
+
+
+def to_native(columns: Mapping[str, Any], like: Any) -> Any:
+    """Columns as the kind of frame that `like` is (pandas, polars, Arrow); else as a dict of arrays.
+
+    Example:
+        >>> to_native({"x": [1, 2]}, like=pa.table({"y": [0.5]})).column_names
+        ['x']
+    """
+    if like is None or isinstance(like, str | Path | Mapping | np.ndarray | Table):
+        return dict(columns)
+    import narwhals as nw
+
+    backend = nw.from_native(like, eager_only=True).implementation
+    return nw.from_arrow(_arrow_table(columns), backend=backend).to_native()
+
+
+def _arrow_table(columns: Mapping[str, Any] | Table | pa.Table) -> pa.Table:
+    if isinstance(columns, Table):
+        return columns.data
+    if isinstance(columns, pa.Table):
+        return columns
+    arrays = [pa.array(values, from_pandas=True) for values in columns.values()]
+    return pa.table(arrays, names=[str(name) for name in columns])
+
+
+def _csv(table: pa.Table, delimiter: str) -> bytes:
+    """CSV with quotes only where some text needs them."""
+    for style in ("none", "needed"):
+        buffer = io.BytesIO()
+        options = pa_csv.WriteOptions(delimiter=delimiter, quoting_style=style, quoting_header=style)
+        with contextlib.suppress(pa.ArrowInvalid):
+            pa_csv.write_csv(table, buffer, options)
+            return buffer.getvalue()
+    raise AssertionError("CSV with quotes can hold any text")
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
