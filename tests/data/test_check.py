@@ -49,6 +49,7 @@ DEFECTS: dict[str, tuple[Any, str, str]] = {
     "date": (np.datetime64("2026-01-01") + np.arange(N), "date", "warning"),
     "date text": ([f"2026-01-{1 + i % 28:02d}" for i in range(N)], "date", "warning"),
     "name": ([f"n{i}" for i in range(N)], "identifier", "note"),
+    "nested": ([[1, 2]] * N, "identifier", "note"),
     "account": (np.arange(N) + 2**60, "large-integers", "warning"),
     "few holes": (with_value(np.nan, 0.1), "missing", "note"),
     "many holes": (with_value(np.nan, 0.6), "missing", "warning"),

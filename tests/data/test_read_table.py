@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +17,8 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tacit._errors import DataError, UsageError
 from tacit.data.table import Table, read_table
@@ -206,5 +210,18 @@ def test_defects_of_frames() -> None:
     for source in (3, np.ones(3), [1, 2]):
         with pytest.raises(UsageError, match="not a table"):
             read_table(source)
+    for cells in (1.0, np.ones((3, 2))):
+        with pytest.raises(UsageError, match="'x' is not one-dimensional"):
+            read_table({"x": cells})
     with pytest.raises(UsageError, match="1 names for 2 columns"):
         read_table(np.ones((2, 2)), names=["a"])
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.text(alphabet='a1.,"\n\r \té\x00-', max_size=40).map(str.encode) | st.binary(max_size=30))
+def test_any_bytes_give_a_table_or_a_data_error(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(DataError):
+        table = read(Path(folder), content)
+        assert len(table) > 0
+        assert all(name.strip() for name in table.names)
+        assert table.where(len(table) - 1).startswith(folder)

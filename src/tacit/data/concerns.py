@@ -39,7 +39,7 @@ def _date(column: Column, facts: Facts, table: Table) -> Finding | None:
 
 
 def _identifier(column: Column, facts: Facts, table: Table) -> Finding | None:
-    if facts.dtype == "date" or facts.n_distinct < 2:
+    if facts.dtype == "date" or (facts.n_distinct < 2 and facts.dtype != "other"):
         return None
     mend = f"Use --type {column.name}=KIND to model it."
     if facts.beyond_exact:

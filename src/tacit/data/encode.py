@@ -126,7 +126,7 @@ def given_row(schema: Schema, given: Mapping[str, Any]) -> Rows:
     if not cells:
         width = schema.layout.width
         return Rows(np.full((1, width), np.nan), np.zeros(1), np.ones(1))
-    rows = encode(schema, read_table(pa.table(cells)), require="any", roles=False)
+    rows = encode(schema, read_table(pa.table(cells), title="given values"), require="any", roles=False)
     for finding in rows.findings:
         if finding.code == "unseen-level" and finding.column is not None:
             levels = ", ".join(map(str, schema[finding.column].levels))

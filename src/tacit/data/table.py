@@ -92,7 +92,13 @@ class Table:
         return digest.hexdigest()
 
 
-def read_table(source: Any, *, missing: Sequence[str] = DEFAULT_TOKENS, names: Sequence[str] | None = None) -> Table:
+def read_table(
+    source: Any,
+    *,
+    missing: Sequence[str] = DEFAULT_TOKENS,
+    names: Sequence[str] | None = None,
+    title: str | None = None,
+) -> Table:
     """Read a file ("-" is CSV on standard input), a frame, a dict of arrays or a two-dimensional array.
 
     Nothing is guessed from the first rows: a text column becomes int64, float64 or bool only if every
@@ -103,6 +109,7 @@ def read_table(source: Any, *, missing: Sequence[str] = DEFAULT_TOKENS, names: S
             a dict, or an array of shape (n, d), whose columns are called `names` (or x0, x1, ...).
         missing: tokens read as missing.
         names: column names of an array.
+        title: what complaints call the table; its path or its sort unless given.
 
     Raises:
         DataError: the file is missing, unreadable, damaged or empty; a name is blank or double; a cell is
@@ -113,19 +120,19 @@ def read_table(source: Any, *, missing: Sequence[str] = DEFAULT_TOKENS, names: S
     if isinstance(source, Table):
         return source
     if isinstance(source, str | Path):
-        return _read_file(str(source), tokens)
+        return _read_file(str(source), tokens, title)
     if isinstance(source, np.ndarray):
-        return _read_array(source, tokens, names)
+        return _read_array(source, tokens, names, title)
     if isinstance(source, Mapping):
         columns = [_arrow(name, values) for name, values in source.items()]
-        return _table([str(name) for name in source], columns, "dict", tokens)
+        return _table([str(name) for name in source], columns, title or "dict", tokens)
     if isinstance(source, pa.Table):
-        return _table(source.column_names, source.columns, "arrow table", tokens)
-    return _read_frame(source, tokens)
+        return _table(source.column_names, source.columns, title or "arrow table", tokens)
+    return _read_frame(source, tokens, title)
 
 
-def _read_file(path: str, missing: tuple[str, ...]) -> Table:
-    name = "standard input" if path == "-" else path
+def _read_file(path: str, missing: tuple[str, ...], title: str | None) -> Table:
+    name = title or ("standard input" if path == "-" else path)
     suffix = ".csv" if path == "-" else next((s for s in _SUFFIXES if path.lower().endswith(s)), None)
     if suffix is None:
         raise DataError(
@@ -177,17 +184,17 @@ def _read_binary(content: bytes, name: str, suffix: str) -> pa.Table:
         ) from None
 
 
-def _read_array(array: np.ndarray, missing: tuple[str, ...], names: Sequence[str] | None) -> Table:
+def _read_array(array: np.ndarray, missing: tuple[str, ...], names: Sequence[str] | None, title: str | None) -> Table:
     if array.ndim != 2:
         raise UsageError(f"An array of shape {array.shape} is not a table.", mend="Give two dimensions: rows, columns.")
     titles = [f"x{j}" for j in range(array.shape[1])] if names is None else [str(name) for name in names]
     if len(titles) != array.shape[1]:
         raise UsageError(f"{len(titles)} names for {array.shape[1]} columns.", mend="Give one name a column.")
-    columns = [_arrow(title, array[:, j]) for j, title in enumerate(titles)]
-    return _table(titles, columns, "array", missing)
+    columns = [_arrow(name, array[:, j]) for j, name in enumerate(titles)]
+    return _table(titles, columns, title or "array", missing)
 
 
-def _read_frame(source: Any, missing: tuple[str, ...]) -> Table:
+def _read_frame(source: Any, missing: tuple[str, ...], title: str | None) -> Table:
     import narwhals as nw
 
     try:
@@ -201,11 +208,13 @@ def _read_frame(source: Any, missing: tuple[str, ...]) -> Table:
         raise DataError(f"The frame cannot be read: {error}", mend="Give each column its own name.") from None
     titles = [str(name) for name in frame.columns]
     columns = [_arrow(name, frame.get_column(name)) for name in frame.columns]
-    return _table(titles, columns, f"{frame.implementation.value} frame", missing)
+    return _table(titles, columns, title or f"{frame.implementation.value} frame", missing)
 
 
 def _arrow(name: Any, values: Any) -> pa.Array | pa.ChunkedArray:
     """A column of a frame, dict or array as Arrow; cells of several Python types become text."""
+    if np.isscalar(values) or getattr(values, "ndim", 1) != 1:
+        raise UsageError(f"Column {name!r} is not one-dimensional.", mend="Give one cell a row.")
     try:
         return values.to_arrow() if hasattr(values, "to_arrow") else pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
