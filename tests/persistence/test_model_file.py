@@ -146,9 +146,7 @@ HOSTILE = {
     "dtype no text": edit("/means", dtype=["F64"]),
     "no offsets": edit("/means", data_offsets=None),
     "entry no table": lambda header: header.update({"/means": 3}),
-    "extra array": lambda header: header.update(
-        {"/x": {"dtype": "F64", "shape": [0], "data_offsets": [0, 0]}}
-    ),
+    "extra array": lambda header: header.update({"/x": {"dtype": "F64", "shape": [0], "data_offsets": [0, 0]}}),
     "text no text": edit("__metadata__", manifest={}),
     "format no number": edit("__metadata__", format="one"),
     "format zero": edit("__metadata__", format="0"),

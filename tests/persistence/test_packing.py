@@ -62,14 +62,10 @@ trees = st.recursive(
 @settings(derandomize=True, deadline=None)
 @given(trees)
 def test_plain_values_come_back_the_same(obj):
-    assert repr(round_trip(obj)) == repr(
-        obj
-    )  # repr tells 1 from 1.0 and True, -0.0 from 0.0, and nan equals nan
+    assert repr(round_trip(obj)) == repr(obj)  # repr tells 1 from 1.0 and True, -0.0 from 0.0, and nan equals nan
 
 
-@pytest.mark.parametrize(
-    "dtype", ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", ">f8", ">i4"]
-)
+@pytest.mark.parametrize("dtype", ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", ">f8", ">i4"])
 @pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
 def test_arrays_come_back_the_same(dtype, shape):
     array = np.asfortranarray(np.arange(math.prod(shape)).reshape(shape).astype(dtype))

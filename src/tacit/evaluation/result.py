@@ -45,9 +45,7 @@ class Result:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
-            raise UsageError(
-                f"kind {self.kind!r} is not known.", where=self.name, mend=f"Use one of {get_args(Kind)}."
-            )
+            raise UsageError(f"kind {self.kind!r} is not known.", where=self.name, mend=f"Use one of {get_args(Kind)}.")
         if math.isnan(self.value):
             raise UsageError("the value is not a number.", where=self.name, mend="Leave out undefined rows.")
 
@@ -166,15 +164,11 @@ def paired_difference(
     reference = _common_reference(name, *references)
     first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if first.shape != second.shape:
-        raise UsageError(
-            f"shapes {first.shape} and {second.shape} differ.", where=name, mend="Pair the rows."
-        )
+        raise UsageError(f"shapes {first.shape} and {second.shape} differ.", where=name, mend="Pair the rows.")
     same = np.isinf(first) & (first == second)
     gap = np.subtract(first, second, out=np.zeros(first.shape), where=~same)
     kind = _kind_of_difference(*kinds)
-    return mean_result(
-        name, gap, weight=weight, groups=groups, kind=kind, units=units, reference=reference, note=note
-    )
+    return mean_result(name, gap, weight=weight, groups=groups, kind=kind, units=units, reference=reference, note=note)
 
 
 def difference(a: Result, b: Result) -> Result:

@@ -26,9 +26,7 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> Iterat
         if target.exists() and not target.is_file():
             raise OutputError("this is not a regular file.", where=str(path), mend="Give another file name.")
         if target.exists() and not force:
-            raise OutputError(
-                "the file exists.", where=str(path), mend="Overwrite with --force (force=True)."
-            )
+            raise OutputError("the file exists.", where=str(path), mend="Overwrite with --force (force=True).")
         with open(draft, "xb") as handle:
             yield handle
             handle.flush()

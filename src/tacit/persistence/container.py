@@ -53,9 +53,7 @@ def write_container(handle: BinaryIO, texts: Mapping[str, str], arrays: Mapping[
 
     blank = header(_BLANK)
     if len(blank) > MAX_HEADER:
-        raise UsageError(
-            f"the manifest takes {len(blank):,} bytes, over {MAX_HEADER:,}.", mend="Record less."
-        )
+        raise UsageError(f"the manifest takes {len(blank):,} bytes, over {MAX_HEADER:,}.", mend="Record less.")
     checksum = hashlib.sha256(blank)
     for name in order:
         checksum.update(arrays[name].tobytes())
@@ -119,8 +117,9 @@ def _checked_texts(content: Any) -> dict[str, str]:
     if not (written.isascii() and written.isdigit() and len(written) < 10 and int(written) > 0):
         raise ModelFileError("is damaged: its format is not a number.")
     if int(written) > FORMAT:
+        writer = ascii(texts["tacit"][:40])
         raise ModelFileError(
-            f"was written by tacit {texts['tacit'][:40]!a} in format {written}; this one reads up to {FORMAT}.",
+            f"was written by tacit {writer} in format {written}; this one reads up to {FORMAT}.",
             mend="Upgrade: pip install --upgrade tacit-lvm",
         )
     return texts

@@ -109,9 +109,7 @@ def _pack(obj: Any, place: str, depth: int, arrays: dict[str, np.ndarray]) -> An
     return {"object": [name, _pack_items(values, place, depth, arrays)]}
 
 
-def _pack_items(
-    values: dict[Any, Any], place: str, depth: int, arrays: dict[str, np.ndarray]
-) -> dict[str, Any]:
+def _pack_items(values: dict[Any, Any], place: str, depth: int, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     odd = [key for key in values if type(key) is not str]
     if odd:
         raise UsageError(f"the key {odd[0]!r} of a dict is not text.", where=place or None)
@@ -149,9 +147,7 @@ def _rebuild(name: str, values: dict[str, Any]) -> Any:
         )
     odd = {field.name for field in dataclasses.fields(cls)}.symmetric_difference(values)
     if odd:
-        raise ModelFileError(
-            f"has unknown or missing fields of {name}: {sorted(odd)[:5]}.", mend="Upgrade tacit."
-        )
+        raise ModelFileError(f"has unknown or missing fields of {name}: {sorted(odd)[:5]}.", mend="Upgrade tacit.")
     obj: Any = object.__new__(cls)
     for field, value in values.items():
         object.__setattr__(obj, field, value)
