@@ -1,0 +1,32 @@
+"""Pictures of records and samples, drawn on Figures and Axes that the caller gives."""
+
+from tacit.plots.data import Ellipse, PlotColumn, PlotData
+from tacit.plots.heldout import heldout_dots
+from tacit.plots.marginals import DRAWN_KINDS, marginal
+from tacit.plots.pairs import ellipse_outline, pair_plot, telling_columns
+from tacit.plots.records import figure, finite
+from tacit.plots.restarts import restart_strip
+from tacit.plots.selection import is_paired, selection_curve, selection_points
+from tacit.plots.style import component_colour, new_figure, plain_settings, png
+
+__all__ = [
+    "DRAWN_KINDS",
+    "Ellipse",
+    "PlotColumn",
+    "PlotData",
+    "component_colour",
+    "ellipse_outline",
+    "figure",
+    "finite",
+    "heldout_dots",
+    "is_paired",
+    "marginal",
+    "new_figure",
+    "pair_plot",
+    "plain_settings",
+    "png",
+    "restart_strip",
+    "selection_curve",
+    "selection_points",
+    "telling_columns",
+]

@@ -1,0 +1,130 @@
+"""The pictures of a report, drawn and embedded."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tacit.plots import (
+    DRAWN_KINDS,
+    PlotColumn,
+    PlotData,
+    finite,
+    heldout_dots,
+    marginal,
+    new_figure,
+    pair_plot,
+    plain_settings,
+    png,
+    restart_strip,
+    selection_curve,
+    selection_points,
+    telling_columns,
+)
+from tacit.report.record import Record
+
+MOST_MARGINALS = 36
+_WIDTH = 4.2  # inches: about the width of a phone, so that text keeps its size on one
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as a data URI with the words for those who cannot see it; `narrow` is its form for phones."""
+
+    source: str
+    alt: str
+    narrow: str | None = None
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """A column and the picture of its distribution."""
+
+    column: PlotColumn
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Every picture of a report, None or empty where the record or the arrays have nothing to draw."""
+
+    selection: Picture | None
+    heldout: Picture | None
+    restarts: Picture | None
+    pairs: Picture | None
+    marginals: tuple[Marginal, ...]
+    left_out: int
+
+
+def draw_gallery(record: Record, data: PlotData | None) -> Gallery:
+    """Draw all that the record and the arrays allow."""
+    with plain_settings():
+        columns = [c for c in data.columns if c.kind in DRAWN_KINDS and c.name in data.sampled] if data else []
+        return Gallery(
+            selection=_selection(record),
+            heldout=_heldout(record),
+            restarts=_restarts(record),
+            pairs=_pairs(data) if data else None,
+            marginals=tuple(_marginal(data, column) for column in columns[:MOST_MARGINALS]) if data else (),
+            left_out=max(0, len(columns) - MOST_MARGINALS),
+        )
+
+
+def _selection(record: Record) -> Picture | None:
+    selection = record.get("selection", {})
+    if len(selection_points(selection)) < 2:
+        return None
+    alt = f"The figure for each number of components; {selection['chosen']} were chosen."
+    return _on_axes(2.9, lambda axes: selection_curve(axes, selection), alt)
+
+
+def _heldout(record: Record) -> Picture | None:
+    results = [result for result in record.get("heldout") or [] if finite(result.get("value")) is not None]
+    if len(results) < 2:
+        return None
+    alt = "Held-out log-likelihood of the model beside the baselines, with intervals; the table has the figures."
+    return _on_axes(0.9 + 0.42 * len(results), lambda axes: heldout_dots(axes, results), alt)
+
+
+def _restarts(record: Record) -> Picture | None:
+    starts = record.get("restarts") or []
+    chosen = [start for start in starts if record.get("k") is None or start.get("k") == record.get("k")]
+    if len(chosen) < 2:
+        return None
+    stages = len({start.get("stage") for start in chosen})
+    alt = "Where each start ended, in log-likelihood below the best start."
+    return _on_axes(0.8 + 0.55 * stages, lambda axes: restart_strip(axes, chosen), alt)
+
+
+def _pairs(data: PlotData) -> Picture | None:
+    names = telling_columns(data.ellipses)
+    if len(names) < 2:
+        return None
+    side = 1.2 + 1.5 * len(names)
+    few = min(3, len(names))
+    return Picture(
+        source=_embed(pair_plot(new_figure(side, 0.95 * side), data)),
+        alt=f"Pairs of the columns {', '.join(names)}, with each component as an ellipse.",
+        narrow=_embed(pair_plot(new_figure(_WIDTH, 0.95 * _WIDTH), data, few)),
+    )
+
+
+def _marginal(data: PlotData, column: PlotColumn) -> Marginal:
+    figure = marginal(new_figure(2.9, 1.75), column, data.real_column(column.name), data.sampled[column.name])
+    figure.axes[-1].set_xlabel("")  # the page gives the name above, in full and in any script
+    what = "The rows against the model's sample" if data.real is not None else "The model's sample"
+    return Marginal(column, Picture(_embed(figure), f"{what} in {column.name}."))
+
+
+def _on_axes(height: float, draw: Callable[[Axes], Axes], alt: str) -> Picture:
+    figure = new_figure(_WIDTH, height)
+    draw(figure.add_subplot())
+    return Picture(_embed(figure), alt)
+
+
+def _embed(figure: Figure) -> str:
+    return "data:image/png;base64," + base64.b64encode(png(figure)).decode("ascii")

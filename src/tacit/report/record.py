@@ -1,0 +1,124 @@
+"""The record of a fit: plain values that survive JSON, every section free to be absent."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+
+class Verdict(TypedDict, total=False):
+    """How the fit ended: converged, stopped early, ran out of steps, decreased or non-finite."""
+
+    status: str
+    text: str
+
+
+class Warned(TypedDict, total=False):
+    """Something a person should know; severity is warning or note."""
+
+    severity: str
+    code: str
+    message: str
+    column: str | None
+    mend: str | None
+
+
+class ReadColumn(TypedDict, total=False):
+    """How one column was read; missing and distinct are counts, floor is a standard deviation."""
+
+    name: str
+    kind: str
+    why: str
+    missing: int
+    distinct: int
+    summary: str
+    floor: float | None
+
+
+class ReadData(TypedDict, total=False):
+    """The table; split is "at random", "by group" or "by time"."""
+
+    source: str
+    rows: int
+    rows_train: int
+    rows_heldout: int
+    split: str
+    n_groups: int | None
+    fingerprint: str
+    columns: list[ReadColumn]
+
+
+class Selection(TypedDict, total=False):
+    """How k was chosen; method is density, segments or fixed, table has a row for each k that was tried."""
+
+    method: str
+    rule: str
+    chosen: int
+    best: int
+    table: list[dict[str, Any]]
+
+
+class Start(TypedDict, total=False):
+    """One restart; log_likelihood in nats a row."""
+
+    start: int
+    k: int
+    stage: str
+    log_likelihood: float | None
+    iterations: int
+    verdict: str
+
+
+class Agreement(TypedDict, total=False):
+    """How far restarts agree on the segments, by the adjusted Rand index."""
+
+    ari: float
+    of: str
+
+
+class Standout(TypedDict, total=False):
+    """What sets a component apart in one column; effects are comparable within a report."""
+
+    column: str
+    text: str
+    effect: float | None
+
+
+class Component(TypedDict, total=False):
+    """One component, index from 1, share from 0 to 1."""
+
+    index: int
+    share: float
+    rows: float
+    standouts: list[Standout]
+
+
+class Anomaly(TypedDict, total=False):
+    """An odd row: its number, p-value and {column, surprise} in nats, without any of its values."""
+
+    row: int
+    p_value: float
+    columns: list[dict[str, Any]]
+
+
+class Record(TypedDict, total=False):
+    """All that a report tells; `heldout` holds Results, the model's first, `differences` the model minus others."""
+
+    title: str
+    created: str
+    model: str
+    k: int
+    verdict: Verdict
+    warnings: list[Warned]
+    data: ReadData
+    selection: Selection
+    heldout: list[dict[str, Any]]
+    differences: list[dict[str, Any]]
+    restarts: list[Start]
+    agreement: Agreement
+    components: list[Component]
+    anomalies: list[Anomaly]
+    settings: dict[str, Any]
+    command: str
+    versions: dict[str, str]
+    machine: str
+    seconds: float

@@ -1,0 +1,99 @@
+"""What the figures of a record say, in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tacit.plots import figure, finite
+from tacit.report.numerals import number, with_error
+from tacit.report.record import Record, Warned
+
+_KINDS = {
+    "exact": "exact",
+    "estimate": "estimate",
+    "lower bound": "lower bound: the true figure is this or higher",
+    "upper bound": "upper bound: the true figure is this or lower",
+}
+_VERBS = {"lower bound": "is at least", "upper bound": "is at most", "estimate": "is estimated at"}
+_NORMAL_95 = 1.96
+
+
+def headline(record: Record) -> str:
+    """One paragraph: what was fitted to what, what it is worth, and against what."""
+    return " ".join(part for part in (_fitted(record), _worth(record), _against(record)) if part)
+
+
+def kind_in_words(result: Mapping[str, Any]) -> str:
+    """Whether a figure is exact, a bound or an estimate, and what that means."""
+    kind = str(result.get("kind", "exact"))
+    return _KINDS.get(kind, kind)
+
+
+def error_in_words(result: Mapping[str, Any]) -> str:
+    """Where the uncertainty of a figure comes from: rows or groups, Monte Carlo, bias."""
+    parts = []
+    if result.get("standard_error") is not None:
+        over = f"{number(result['n_groups'])} groups" if result.get("n_groups") else f"{number(result.get('n'))} rows"
+        parts.append(f"± one standard error over {over}")
+    if result.get("monte_carlo_error"):
+        parts.append(f"Monte Carlo error {number(result['monte_carlo_error'], 2)}")
+    if result.get("bias"):
+        parts.append(f"bias {number(result['bias'], 2)}")
+    return ", ".join(parts) if parts else "no error known"
+
+
+def comparison(difference: Mapping[str, Any]) -> str:
+    """Whether a paired difference is clearly above or below zero, at 95 %."""
+    value, error = figure(difference.get("value")), finite(difference.get("standard_error"))
+    if value is None or (error is None and math.isfinite(value)):
+        return "not comparable"
+    if abs(value) <= _NORMAL_95 * (error or 0.0):
+        return "no clear difference"
+    return "clearly better" if value > 0 else "clearly worse"
+
+
+def ranked(warnings: Sequence[Warned]) -> list[Warned]:
+    """Warnings before notes, otherwise in the order given."""
+    return sorted(warnings, key=lambda warning: warning.get("severity") != "warning")
+
+
+def _fitted(record: Record) -> str:
+    data = record.get("data", {})
+    source = data.get("source") or record.get("title")
+    k = record.get("k")
+    rows = f" ({number(data['rows'])} rows)" if data.get("rows") else ""
+    of = f" of {source}{rows}" if source else ""
+    parts = f" with {k} component{'' if k == 1 else 's'}" if k else ""
+    return f"A {record.get('model', 'density')} model{of}{parts}."
+
+
+def _worth(record: Record) -> str:
+    results = record.get("heldout") or []
+    if not results:
+        return ""
+    first = results[0]
+    if figure(first.get("value")) is None:
+        return "Its log-likelihood on held-out rows could not be computed."
+    rows = f"{number(first['n'])} rows" if first.get("n") else "rows"
+    text = with_error(first["value"], first.get("standard_error"))
+    verb = _VERBS.get(first.get("kind", "exact"), "is")
+    return f"On {rows} it never saw, its log-likelihood {verb} {text} {first.get('units') or 'nats a row'}."
+
+
+def _against(record: Record) -> str:
+    differences = [d for d in record.get("differences") or [] if figure(d.get("value")) is not None]
+    if not differences:
+        return ""
+    least = min(differences, key=lambda d: float(d["value"]))
+    text = with_error(least["value"], least.get("standard_error"), signed=True)
+    verdicts = {comparison(d) for d in differences}
+    said = (
+        "It is clearly better than every baseline on the same rows"
+        if verdicts == {"clearly better"}
+        else "It is clearly worse than a plain baseline on the same rows"
+        if "clearly worse" in verdicts
+        else "It is not clearly better than every plain baseline on the same rows"
+    )
+    return f"{said}; the closest comparison is {text} ({least.get('name', 'difference')})."
