@@ -53,6 +53,7 @@ class Selection:
     candidates: list[Candidate]
     chosen: int  # number of components
     best: int  # the one with the best figure, before the rule
+    n_segments: int | None = None  # to merge the components into, where segments were asked for
 
     @property
     def candidate(self) -> Candidate:
@@ -67,7 +68,8 @@ class Selection:
     def to_dict(self) -> dict[str, Any]:
         """The table, as JSON."""
         table = [candidate.to_dict() for candidate in self.candidates]
-        return {"method": self.method, "rule": self.rule, "chosen": self.chosen, "best": self.best, "table": table}
+        figures = {key: value for key, value in self.__dict__.items() if key != "candidates"}
+        return {**figures, "table": table}
 
 
 def _candidate(k: int, starts: list[Fit], weight: np.ndarray, entropy: np.ndarray) -> Candidate:
@@ -101,7 +103,8 @@ def sweep(
 
     All numbers of components, folds and starts run as one population over the same rows. "density" takes the fewest
     components whose cross-validated log density is within one standard error of the best, the error being that of
-    the row-by-row difference (over `groups` where given); "segments" takes the smallest ICL, and needs no folds.
+    the row-by-row difference (over `groups` where given). "segments" needs no folds: the smallest BIC gives the
+    density, and the smallest ICL the number of segments that its components are merged into (Baudry et al. 2010).
 
     Args:
         y: (n, d) rows in model units, NaN where missing.
@@ -154,8 +157,9 @@ def _choose(candidates: list[Candidate], method: Method) -> Selection:
         k = candidates[0].k
         return Selection("fixed", "the number of components was given", candidates, k, k)
     if method == "segments":
-        best = min(candidates, key=lambda c: c.icl).k
-        return Selection(method, "smallest ICL", candidates, best, best)
+        best, n_segments = min(candidates, key=lambda c: c.bic).k, min(candidates, key=lambda c: c.icl).k
+        rule = "components by the smallest BIC, merged into as many segments as the smallest ICL has components"
+        return Selection(method, rule, candidates, best, best, min(best, n_segments))
     best = max(candidates, key=lambda c: c.cv).k
     near = [c for c in candidates if c.behind <= (c.behind_se or 0.0)]
     rule = "fewest components within one standard error of the best cross-validated log-likelihood"
