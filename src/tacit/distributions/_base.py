@@ -49,6 +49,16 @@ class AbstractExponentialFamily(AbstractDistribution):
     A *stack* is the same class with a leading component axis on every array. The methods below are for one
     component and are vmapped over a stack, except `maximise` and `n_parameters`, which see the whole stack:
     per-component and tied families then have the same interface.
+
+        >>> import jax
+        >>> from tacit.distributions import Bernoulli
+        >>> stack = Bernoulli(jnp.array([[0.0, 1.0], [2.0, -1.0]]))  # two components over two columns
+        >>> y, observed = jnp.array([1.0, 0.0]), jnp.array([True, False])
+        >>> [round(float(v), 4) for v in jax.vmap(lambda c: c.log_prob(y, observed))(stack)]
+        [-0.6931, -0.1269]
+        >>> dots = jax.vmap(lambda c: c.coefficients() @ c.statistics(y, observed) + c.log_base(y, observed))(stack)
+        >>> [round(float(v), 4) for v in dots]
+        [-0.6931, -0.1269]
     """
 
     def log_prob(self, event: Event, observed: Bool[Array, " d"] | None = None) -> Scalar:

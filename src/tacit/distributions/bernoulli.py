@@ -10,12 +10,21 @@ from jaxtyping import Array, Bool, Float
 
 from tacit._typing import Key, Scalar
 from tacit.distributions._base import AbstractExponentialFamily
+from tacit.distributions._zeros import times
 
 
 class Bernoulli(AbstractExponentialFamily):
     """Independent 0/1 columns: `log p(y) = sum_j y_j a_j - log(1 + exp a_j)` over the present cells, in nats.
 
-    Linear in the event, so a relaxed event in [0, 1] has a value too. Field: `logits` (d,).
+    Linear in the event, so a relaxed event in [0, 1] has a value too. Statistics: `[y, observed]` (2 d,).
+
+    Field: `logits` (d,), `a` above.
+
+        >>> family = Bernoulli(jnp.array([0.0, 2.0]))
+        >>> round(float(family.log_prob(jnp.array([1.0, 0.0]))), 4)
+        -2.8201
+        >>> family.sample(jax.random.key(0)).shape
+        (2,)
     """
 
     logits: Float[Array, "*k d"]
@@ -36,7 +45,7 @@ class Bernoulli(AbstractExponentialFamily):
         return jax.random.bernoulli(key, self.probs).astype(self.logits.dtype)
 
     def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
-        terms = y * self.logits - jax.nn.softplus(self.logits)
+        terms = times(y, jax.nn.log_sigmoid(self.logits)) + times(1 - y, jax.nn.log_sigmoid(-self.logits))
         return jnp.sum(jnp.where(observed, terms, 0.0))
 
     def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:
@@ -46,7 +55,7 @@ class Bernoulli(AbstractExponentialFamily):
         return jnp.concatenate([self.logits, -jax.nn.softplus(self.logits)])
 
     def maximise(self, statistics: Float[Array, "k t"], regularise: Any, *, centred: bool) -> Self:
-        """Weighted frequencies, with `regularise` pseudo-rows, half of them ones, in every column."""
+        """Weighted frequencies, `(ones + r/2) / (mass + r)`, with `regularise = r` pseudo-rows, half of them ones."""
         ones, mass = jnp.split(statistics, 2, axis=-1)
         tiny = jnp.finfo(ones.dtype).tiny  # a zero count keeps a finite logit: 0 times it is 0, not NaN
         half = 0.5 * regularise

@@ -10,12 +10,19 @@ from jaxtyping import Array, Bool, Float
 
 from tacit._typing import Key, Scalar
 from tacit.distributions._base import AbstractEnumerable, AbstractExponentialFamily
+from tacit.distributions._zeros import times
 
 
 class Categorical(AbstractEnumerable):
     """One of k states; the event is a one-hot float vector and `log_prob` is linear in it.
 
     `log p(z) = z · log_softmax(logits)`, in nats. Field: `logits` (k,).
+
+        >>> prior = Categorical(jnp.log(jnp.array([0.25, 0.75])))
+        >>> [round(float(prior.log_prob(z)), 4) for z in prior.support()]
+        [-1.3863, -0.2877]
+        >>> prior.sample(jax.random.key(0)).shape
+        (2,)
     """
 
     logits: Float[Array, "*m k"]
@@ -25,9 +32,7 @@ class Categorical(AbstractEnumerable):
         return jax.nn.one_hot(jax.random.categorical(key, self.logits), k, dtype=self.logits.dtype)
 
     def log_prob(self, event: Float[Array, " k"]) -> Scalar:
-        log_probs = self.log_probs()
-        # 0 times -inf is 0 here: a state that cannot occur does not occur
-        return jnp.sum(jnp.where(event == 0, 0.0, event * log_probs))
+        return jnp.sum(times(event, self.log_probs()))
 
     def support(self) -> Float[Array, "k k"]:
         return jnp.eye(self.logits.shape[-1], dtype=self.logits.dtype)
@@ -37,7 +42,16 @@ class Categorical(AbstractEnumerable):
 
 
 class CategoricalColumn(AbstractExponentialFamily):
-    """A column of codes 0..l-1: `log p(y) = log_softmax(logits)[y]`, in nats. Field: `logits` (l,)."""
+    """A column of codes 0..l-1: `log p(y) = log_softmax(logits)[y]`, in nats.
+
+    Statistics: the one-hot code (l,), all zeros where the cell is missing. Field: `logits` (l,).
+
+        >>> column = CategoricalColumn(jnp.log(jnp.array([0.2, 0.3, 0.5])))
+        >>> round(float(column.log_prob(jnp.array([2.0]))), 4)
+        -0.6931
+        >>> column.sample(jax.random.key(0)).shape
+        (1,)
+    """
 
     logits: Float[Array, "*k l"]
 
@@ -58,7 +72,7 @@ class CategoricalColumn(AbstractExponentialFamily):
         return jax.random.categorical(key, self.logits)[None].astype(self.logits.dtype)
 
     def log_density(self, y: Float[Array, " 1"], observed: Bool[Array, " 1"]) -> Scalar:
-        return self.statistics(y, observed) @ self.coefficients()
+        return jnp.sum(times(self.statistics(y, observed), self.coefficients()))
 
     def statistics(self, y: Float[Array, " 1"], observed: Bool[Array, " 1"]) -> Float[Array, " l"]:
         return jax.nn.one_hot(y[0].astype(int), self.logits.shape[-1], dtype=y.dtype) * observed
@@ -67,7 +81,7 @@ class CategoricalColumn(AbstractExponentialFamily):
         return jax.nn.log_softmax(self.logits)
 
     def maximise(self, statistics: Float[Array, "k l"], regularise: Any, *, centred: bool) -> Self:
-        """Weighted frequencies, with `regularise` pseudo-rows spread evenly over the levels."""
+        """Weighted frequencies, `(count + r/l) / (mass + r)`: `regularise = r` pseudo-rows spread over the l levels."""
         counts = statistics + regularise / statistics.shape[-1]
         return type(self)(jnp.log(jnp.maximum(counts, jnp.finfo(counts.dtype).tiny)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import jax
@@ -16,13 +17,28 @@ from tacit.distributions._base import AbstractExponentialFamily
 LOG_2PI = 1.8378770664093453
 
 
+def _replace_diagonal(lower: Float[Array, "*k d d"], function: Callable[[Array], Array]) -> Float[Array, "*k d d"]:
+    """The lower triangle with the function taken of its diagonal."""
+    diagonal = function(jnp.diagonal(lower, axis1=-2, axis2=-1))
+    return jnp.tril(lower, -1) + diagonal[..., None] * jnp.eye(lower.shape[-1], dtype=lower.dtype)
+
+
 class MultivariateNormal(AbstractExponentialFamily):
     """Normal over d columns with a full covariance.
 
     `log p(y) = -1/2 (y - m)' S^-1 (y - m) - 1/2 log det S - d/2 log 2 pi`, in nats. A missing cell is integrated
     out: the density is that of the present cells.
 
-    Fields: `loc` (d,) the mean; `raw` (d, d) the Cholesky factor of the covariance, its diagonal in logs.
+    Statistics: `[y_i y_j for i <= j, y, 1]`, (d (d + 1) / 2 + d + 1,). Fields: `loc` (d,), the mean `m`; `raw`
+    (d, d), the Cholesky factor of the covariance `S`, its diagonal in logs.
+
+        >>> family = MultivariateNormal.from_covariance(jnp.zeros(2), jnp.array([[1.0, 0.6], [0.6, 1.0]]))
+        >>> round(float(family.log_prob(jnp.array([1.0, 0.6]))), 4)
+        -2.1147
+        >>> round(float(family.log_prob(jnp.array([1.0, jnp.nan]), jnp.array([True, False]))), 4)
+        -1.4189
+        >>> family.sample(jax.random.key(0)).shape
+        (2,)
     """
 
     loc: Float[Array, "*k d"]
@@ -32,14 +48,12 @@ class MultivariateNormal(AbstractExponentialFamily):
     def from_covariance(cls, mean: Float[Array, "*k d"], covariance: Float[Array, "*k d d"]) -> Self:
         """From a mean and a positive definite covariance (one that is not gives NaN)."""
         factor = jnp.linalg.cholesky(covariance)
-        log_diagonal = jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1))
-        return cls(mean, jnp.tril(factor, -1) + log_diagonal[..., None] * jnp.eye(factor.shape[-1]))
+        return cls(mean, _replace_diagonal(factor, jnp.log))
 
     @property
     def scale_tril(self) -> Float[Array, "*k d d"]:
         """Cholesky factor of the covariance."""
-        diagonal = jnp.exp(jnp.diagonal(self.raw, axis1=-2, axis2=-1))
-        return jnp.tril(self.raw, -1) + diagonal[..., None] * jnp.eye(self.raw.shape[-1])
+        return _replace_diagonal(self.raw, jnp.exp)
 
     @property
     def covariance(self) -> Float[Array, "*k d d"]:
@@ -69,7 +83,7 @@ class MultivariateNormal(AbstractExponentialFamily):
     def marginal(self, observed: Bool[Array, " d"]) -> Self:
         """A missing column becomes an independent normal whose density at 0, the placeholder, is 1."""
         present = jnp.outer(observed, observed)
-        neutral = jnp.eye(self.n_columns) / (2 * jnp.pi)
+        neutral = jnp.eye(self.n_columns, dtype=self.loc.dtype) / (2 * jnp.pi)
         return self.from_covariance(self.loc * observed, jnp.where(present, self.covariance, neutral))
 
     def given(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Self:
@@ -82,7 +96,7 @@ class MultivariateNormal(AbstractExponentialFamily):
         return -0.5 * (white @ white + self.n_columns * LOG_2PI) - jnp.trace(self.raw)
 
     def _precision(self) -> Float[Array, "d d"]:
-        inverse = solve_triangular(self.scale_tril, jnp.eye(self.n_columns), lower=True)
+        inverse = solve_triangular(self.scale_tril, jnp.eye(self.n_columns, dtype=self.loc.dtype), lower=True)
         return inverse.T @ inverse
 
     def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:
@@ -119,7 +133,7 @@ class MultivariateNormal(AbstractExponentialFamily):
         """Of every cell on the present ones: `E[y - m | present] = A (y - m)_present` and the remaining covariance."""
         precision = jnp.where(jnp.outer(observed, observed), self.marginal(observed)._precision(), 0.0)
         slopes = self.covariance @ precision
-        regression = jnp.where(observed[:, None], jnp.eye(self.n_columns), slopes)
+        regression = jnp.where(observed[:, None], jnp.eye(self.n_columns, dtype=self.loc.dtype), slopes)
         missing = jnp.outer(~observed, ~observed)
         return regression, jnp.where(missing, self.covariance - slopes @ self.covariance, 0.0)
 
@@ -140,13 +154,26 @@ class MultivariateNormal(AbstractExponentialFamily):
 
 
 class TiedMultivariateNormal(MultivariateNormal):
-    """Normal over d columns whose covariance is shared by all components of a stack."""
+    """Normal over d columns whose covariance is shared by all components of a stack.
+
+    `log p(y) = -1/2 (y - m_k)' S^-1 (y - m_k) - 1/2 log det S - d/2 log 2 pi` for component k, in nats. Every member
+    of the stack holds a copy of the factor of `S`.
+
+        >>> y = jax.random.normal(jax.random.key(0), (100, 2))
+        >>> stack = TiedMultivariateNormal(jnp.zeros((2, 2)), jnp.zeros((2, 2, 2)))
+        >>> seen = jnp.ones(2, bool)
+        >>> sums = jax.vmap(stack.statistics, (0, None))(y, seen).reshape(2, 50, -1).sum(1)
+        >>> fitted = stack.maximise(sums, jnp.zeros(2), centred=False)
+        >>> bool(jnp.all(fitted.covariance[0] == fitted.covariance[1])), stack.n_parameters()
+        (True, 7)
+    """
 
     def n_parameters(self) -> int:
         k, d = self.loc.shape
         return k * d + d * (d + 1) // 2
 
     def maximise(self, statistics: Float[Array, "k t"], regularise: Any, *, centred: bool) -> Self:
+        """Weighted means, and one covariance about them pooled by mass; `regularise` (d,) is added to its diagonal."""
         mean, scatter, mass = self._scatter(statistics, centred)
         shared = jnp.sum(scatter, 0) / jnp.sum(mass) + jnp.diag(regularise)
         return self.from_covariance(mean, jnp.broadcast_to(shared, scatter.shape))

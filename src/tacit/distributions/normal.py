@@ -18,7 +18,15 @@ class DiagonalNormal(AbstractExponentialFamily):
 
     `log p(y) = sum_j -1/2 ((y_j - m_j) / s_j)^2 - log s_j - 1/2 log 2 pi`, over the present cells, in nats.
 
-    Fields: `loc` (d,); `log_scale` (d,).
+    Statistics: `[y^2, y, observed]` (3 d,). Fields: `loc` (d,), `m` above; `log_scale` (d,), `log s`.
+
+        >>> family = DiagonalNormal(jnp.array([0.0, 10.0]), jnp.log(jnp.array([1.0, 2.0])))
+        >>> round(float(family.log_prob(jnp.array([1.0, 10.0]))), 4)
+        -3.031
+        >>> round(float(family.log_prob(jnp.array([1.0, jnp.nan]), jnp.array([True, False]))), 4)
+        -1.4189
+        >>> family.sample(jax.random.key(0)).shape
+        (2,)
     """
 
     loc: Float[Array, "*k d"]
@@ -67,9 +75,10 @@ class DiagonalNormal(AbstractExponentialFamily):
         self, statistics: Float[Array, "k t"], centred: bool
     ) -> tuple[Float[Array, "k d"], Float[Array, "k d"], Float[Array, "k d"]]:
         second, first, mass = jnp.split(statistics, 3, axis=-1)
-        mass = mass + 10 * jnp.finfo(mass.dtype).eps
+        mass = mass + 10 * jnp.finfo(mass.dtype).eps  # an empty component stays finite
         shift = first / mass
-        return (self.loc + shift if centred else shift), second - mass * shift**2, mass
+        scatter = jnp.maximum(second - mass * shift**2, 0.0)  # far from 0, rounding may leave it below
+        return (self.loc + shift if centred else shift), scatter, mass
 
     def maximise(self, statistics: Float[Array, "k t"], regularise: Any, *, centred: bool) -> Self:
         """Weighted means and variances over the present cells; `regularise` (d,) is added to the variances."""
@@ -80,7 +89,15 @@ class DiagonalNormal(AbstractExponentialFamily):
 class SphericalNormal(DiagonalNormal):
     """Independent normals over d columns with one scale for all of them.
 
-    Fields: `loc` (d,); `log_scale` (1,), a component's single scale.
+    `log p(y) = sum_j -1/2 ((y_j - m_j) / s)^2 - log s - 1/2 log 2 pi`, over the present cells, in nats.
+
+    Fields: `loc` (d,), `m` above; `log_scale` (1,), a component's single `log s`.
+
+        >>> family = SphericalNormal(jnp.array([0.0, 10.0]), jnp.log(jnp.array([2.0])))
+        >>> round(float(family.log_prob(jnp.array([0.0, 12.0]))), 4)
+        -3.7242
+        >>> family.sample(jax.random.key(0)).shape
+        (2,)
     """
 
     def n_parameters(self) -> int:
@@ -88,6 +105,10 @@ class SphericalNormal(DiagonalNormal):
         return k * (d + 1)
 
     def maximise(self, statistics: Float[Array, "k t"], regularise: Any, *, centred: bool) -> Self:
+        """Weighted means, and the variance pooled over the present cells of all columns.
+
+        The mean of `regularise` (d,) is added to it.
+        """
         mean, scatter, mass = self._scatter(statistics, centred)
         pooled = jnp.sum(scatter, -1, keepdims=True) / jnp.sum(mass, -1, keepdims=True)
         return type(self)(mean, 0.5 * jnp.log(pooled + jnp.mean(regularise)))

@@ -18,6 +18,13 @@ class Product(AbstractExponentialFamily):
 
     Its statistics, coefficients and completed sums are those of the blocks, one after the other. Field: `blocks`,
     each over the columns that follow those of the block before it.
+
+        >>> from tacit.distributions import Bernoulli, DiagonalNormal
+        >>> family = Product((DiagonalNormal(jnp.zeros(2), jnp.zeros(2)), Bernoulli(jnp.zeros(1))))
+        >>> round(float(family.log_prob(jnp.array([0.0, 0.0, 1.0]))), 4)
+        -2.531
+        >>> family.sample(jax.random.key(0)).shape
+        (3,)
     """
 
     blocks: tuple[AbstractExponentialFamily, ...]
@@ -69,7 +76,7 @@ class Product(AbstractExponentialFamily):
         return type(self)(tuple(block.given(v, o) for block, v, o in self._columns(y, observed)))
 
     def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
-        return sum((block.log_density(v, o) for block, v, o in self._columns(y, observed)), jnp.zeros(()))
+        return sum(block.log_density(v, o) for block, v, o in self._columns(y, observed))
 
     def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:
         return jnp.concatenate([block.statistics(v, o) for block, v, o in self._columns(y, observed)])
