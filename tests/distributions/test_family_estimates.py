@@ -9,7 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tacit.distributions import Bernoulli, CategoricalColumn, DiagonalNormal, Poisson, SphericalNormal
+from tacit.distributions import (
+    Bernoulli,
+    CategoricalColumn,
+    DiagonalNormal,
+    MultivariateNormal,
+    Poisson,
+    SphericalNormal,
+    TiedMultivariateNormal,
+)
 
 
 def sums(stack: Any, rows: Any, weights: Any, seen: Any = None) -> Any:
@@ -179,7 +187,9 @@ def test_n_parameters(oracle: Any) -> None:
 
 
 def test_n_parameters_by_hand(double: None) -> None:
-    """Three components over three columns: 3 (3 + 6), 9 + 6, 18, 12; 9; 3 levels - 1 each."""
+    """Three components over three columns, or over one column of four levels."""
+    assert MultivariateNormal(jnp.zeros((3, 3)), jnp.zeros((3, 3, 3))).n_parameters() == 27
+    assert TiedMultivariateNormal(jnp.zeros((3, 3)), jnp.zeros((3, 3, 3))).n_parameters() == 15
     assert DiagonalNormal(jnp.zeros((3, 3)), jnp.zeros((3, 3))).n_parameters() == 18
     assert SphericalNormal(jnp.zeros((3, 3)), jnp.zeros((3, 1))).n_parameters() == 12
     assert Poisson(jnp.zeros((3, 3))).n_parameters() == 9
