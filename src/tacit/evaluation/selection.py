@@ -13,7 +13,16 @@ from tacit._errors import FitError
 from tacit._typing import Key
 from tacit.distributions import AbstractExponentialFamily
 from tacit.evaluation.result import mean_result, paired_difference
-from tacit.inference.population import Fit, Member, Progress, Settings, fit_population, quiet, score_rows
+from tacit.inference.population import (
+    Adjust,
+    Fit,
+    Member,
+    Progress,
+    Settings,
+    fit_population,
+    quiet,
+    score_rows,
+)
 from tacit.inference.source import Source
 
 Method = Literal["density", "segments", "fixed"]
@@ -72,7 +81,7 @@ class Selection:
         return {**figures, "table": table}
 
 
-def _candidate(k: int, starts: list[Fit], weight: np.ndarray, entropy: np.ndarray) -> Candidate:
+def _candidate(k: int, starts: list[Fit], weight: np.ndarray, entropy: np.ndarray, offset: np.ndarray) -> Candidate:
     fit = starts[0]
     if not np.isfinite(fit.log_likelihood):
         raise FitError(
@@ -80,9 +89,22 @@ def _candidate(k: int, starts: list[Fit], weight: np.ndarray, entropy: np.ndarra
             mend="Ask for fewer components, or set a larger variance floor (reg_covar).",
         )
     p = fit.mixture.n_parameters()
-    aic = -2 * fit.log_likelihood + 2 * p
-    bic = -2 * fit.log_likelihood + p * float(np.log(weight.sum()))
-    return Candidate(k, fit.log_likelihood, p, aic, bic, bic + 2 * float(weight @ entropy), starts=starts)
+    log_likelihood = fit.log_likelihood + float(weight @ offset)
+    aic = -2 * log_likelihood + 2 * p
+    bic = -2 * log_likelihood + p * float(np.log(weight.sum()))
+    return Candidate(k, log_likelihood, p, aic, bic, bic + 2 * float(weight @ entropy), starts=starts)
+
+
+def fixed(
+    source: Source, starts: list[Fit], *, weight: np.ndarray | None = None, offset: np.ndarray | None = None
+) -> Selection:
+    """The record of a fit whose number of components was given; `weight` and `offset` as in `sweep`."""
+    n = len(source.y)
+    weight, offset = np.ones(n) if weight is None else weight, np.zeros(n) if offset is None else offset
+    with jax.enable_x64(True):
+        _, entropies = score_rows(source, starts[:1])
+    k = starts[0].mixture.n_components
+    return _choose([_candidate(k, starts, weight, entropies[:, 0], offset)], "fixed")
 
 
 def sweep(
@@ -97,6 +119,8 @@ def sweep(
     folds: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     method: Method = "density",
+    offset: np.ndarray | None = None,
+    adjust: Adjust = lambda population: population,
     progress: Progress = quiet,
 ) -> Selection:
     """Fit every number of components in `ks`, and choose one.
@@ -117,10 +141,14 @@ def sweep(
         folds: (n,) fold of every row, 0..f-1; None for no cross-validation.
         groups: (n,) rows that belong together.
         method: "density", "segments", or "fixed" for a single k.
+        offset: (n,) added to the log density of each row, so that the figures of the candidates are in the user's
+            units: the log Jacobian. (The starts of a candidate stay in model units.)
+        adjust: may overwrite the starting points.
         progress: called with stage, done, total.
     """
     ks = sorted(set(ks))
     weight = np.ones(len(y)) if weight is None else weight
+    offset = np.zeros(len(y)) if offset is None else offset
     n_folds = 0 if folds is None else int(folds.max()) + 1
     weighting = weight[:, None]
     if folds is not None:
@@ -128,12 +156,13 @@ def sweep(
     members = [Member(k, column) for k in ks for column in range(n_folds + 1)]
     with jax.enable_x64(True):
         source = Source(y, weighting, pattern_columns=family.pattern_columns)
-        fits = fit_population(source, family, members, regularise, settings, key=key, progress=progress)
+        fits = fit_population(source, family, members, regularise, settings, key=key, adjust=adjust, progress=progress)
         log_probs, entropies = score_rows(source, [starts[0] for starts in fits])
     first = [i * (n_folds + 1) for i in range(len(ks))]  # of each k, the member that sees all rows
-    candidates = [_candidate(k, fits[i], weight, entropies[:, i]) for k, i in zip(ks, first, strict=True)]
+    candidates = [_candidate(k, fits[i], weight, entropies[:, i], offset) for k, i in zip(ks, first, strict=True)]
     if folds is not None:
-        unseen = {k: log_probs[np.arange(len(y)), i + 1 + folds] for k, i in zip(ks, first, strict=True)}
+        rows = np.arange(len(y))
+        unseen = {k: log_probs[rows, i + 1 + folds] + offset for k, i in zip(ks, first, strict=True)}
         candidates = _with_cross_validation(candidates, unseen, weight, groups)
     return _choose(candidates, method)
 

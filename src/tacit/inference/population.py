@@ -82,7 +82,7 @@ class Fit:
             return "non-finite"
         if not self.finished:
             return "stopped early"
-        if self.drop > 1e-6 * max(1.0, abs(self.bounds[-1])):
+        if self.drop > 1e-6 * np.abs(self.bounds[-1:]).max(initial=1.0):
             return "decreased"
         return "converged" if self.converged else "ran out of steps"
 
@@ -202,12 +202,23 @@ def _width(family: AbstractExponentialFamily, columns: int) -> int:
 
 
 def refine(
-    source: Source, population: em.Population, regularise: Any, settings: Settings, *, progress: Progress = quiet
+    source: Source,
+    population: em.Population,
+    regularise: Any,
+    settings: Settings,
+    *,
+    bound: float = -np.inf,
+    progress: Progress = quiet,
 ) -> list[Fit]:
-    """EM from given parameters, to convergence. Call inside `jax.enable_x64(True)`."""
+    """EM from given parameters, to convergence. Call inside `jax.enable_x64(True)`.
+
+    `bound` (nats a row) is the one before the step that led here, where EM goes on from an earlier run.
+    """
     family = jax.tree.map(lambda a: a[0, 0], population.components)
     runner = _Runner(source, regularise, settings.tolerance, _width(family, population.log_weights.size))
-    state, bounds = _finish(runner, jax.tree.map(np.asarray, em.begin(population)), settings.max_steps, progress, "EM")
+    begun = em.begin(population)
+    begun = jax.tree.map(np.asarray, replace(begun, bound=jnp.full_like(begun.bound, bound)))
+    state, bounds = _finish(runner, begun, settings.max_steps, progress, "EM")
     return _record(state, runner.log_likelihoods(state.population), bounds, precise=runner.precise)
 
 
@@ -302,13 +313,14 @@ def _fit_bucket(
     begun = adjust(start(key, family, tiles, counts, weighting, regularise, k=k, method=settings.method))
     state, bounds = jax.tree.map(np.asarray, em.begin(begun)), np.zeros((0, many))
     if n_finish < n_starts:
-        state, bounds = runner.run(state, START_STEPS)
+        state, bounds = runner.run(state, min(START_STEPS, settings.max_steps))
     histories = [bounds[:steps, slot] for slot, steps in enumerate(state.steps)]
     weights = np.sum(np.ones((len(early.y), 1)) if early.weight is None else early.weight, axis=0)[weighting]
     tried = _record(state, state.bound * weights, histories, precise=runner.precise, finished=False)
 
     value = state.bound.reshape(-1, n_starts)
-    order = np.argsort(-np.where(np.isfinite(value), value, -np.inf), axis=1, kind="stable")
+    sound = np.isfinite(value) & (state.status != em.NON_FINITE).reshape(value.shape)
+    order = np.argsort(-np.where(sound, value, -np.inf), axis=1, kind="stable")
     chosen = (np.arange(len(members))[:, None] * n_starts + order[:, :n_finish]).ravel()
     going_on = _take(state, chosen)
     if early is not source:  # a bound on other rows says nothing of the next change
@@ -323,7 +335,8 @@ def _fit_bucket(
     results = []
     for i in range(len(members)):
         finished = [replace(followed[i * n_finish + j], start=int(order[i, j])) for j in range(n_finish)]
-        finished.sort(key=lambda fit: -np.nan_to_num(fit.log_likelihood, nan=-np.inf))
+        # a collapsed start may have any log-likelihood
+        finished.sort(key=lambda fit: (fit.status == em.NON_FINITE, -np.nan_to_num(fit.log_likelihood, nan=-np.inf)))
         given_up = [replace(tried[i * n_starts + s], start=int(s)) for s in order[i, n_finish:]]
         results.append(finished + given_up)
     return results

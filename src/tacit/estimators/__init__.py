@@ -1,0 +1,1 @@
+"""Fronts that follow the conventions of scikit-learn: thin, no mathematics beyond units."""

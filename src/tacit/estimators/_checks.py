@@ -1,0 +1,51 @@
+"""What the user hands over, checked once at the edge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import validate_data
+
+from tacit._errors import DataError
+
+
+def check_rows(estimator: Any, X: Any, *, reset: bool, fewest: int = 1) -> Float[np.ndarray, "n d"]:
+    """Rows as float64 with NaN where a cell is missing; raises `DataError`."""
+    try:
+        return validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=np.float64,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=fewest,
+        )
+    except ValueError as error:
+        raise DataError(str(error), where="X") from error
+
+
+def check_weight(weight: ArrayLike | None, n: int) -> Float[np.ndarray, " n"] | None:
+    """One weight a row, none negative, not all zero; None stays None. Raises `DataError`."""
+    if weight is None:
+        return None
+    try:
+        array = np.asarray(weight, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"weights are not numbers: {error}.", where="sample_weight") from error
+    if array.ndim == 0:
+        array = np.full(n, array)
+    if array.shape != (n,):
+        raise DataError(f"shape {array.shape} where ({n},) is needed.", where="sample_weight", mend="One a row.")
+    bad = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
+    if len(bad):
+        raise DataError(
+            f"the weight of row {bad[0]} is {array[bad[0]]:g}.",
+            where="sample_weight",
+            mend="Give weights that are finite and not negative; 0 leaves a row out.",
+        )
+    if not array.any():
+        raise DataError("all weights are zero.", where="sample_weight", mend="Give some row a positive weight.")
+    return array
