@@ -7,12 +7,12 @@ from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Bool, Float
 
 from tacit._typing import Key, Scalar
 from tacit.distributions import _moments
 from tacit.distributions._base import AbstractExponentialFamily
+from tacit.distributions._cholesky import cholesky, inverse_lower
 
 LOG_2PI = 1.8378770664093453
 
@@ -47,7 +47,7 @@ class MultivariateNormal(AbstractExponentialFamily):
     @classmethod
     def from_covariance(cls, mean: Float[Array, "*k d"], covariance: Float[Array, "*k d d"]) -> Self:
         """From a mean and a positive definite covariance (one that is not gives NaN)."""
-        factor = jnp.linalg.cholesky(covariance)
+        factor = jnp.vectorize(cholesky, signature="(d,d)->(d,d)")(covariance)
         return cls(mean, _replace_diagonal(factor, jnp.log))
 
     @property
@@ -92,11 +92,11 @@ class MultivariateNormal(AbstractExponentialFamily):
         return self.from_covariance(self.loc + regression @ self.centre(y, observed), remaining + present)
 
     def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
-        white = solve_triangular(self.scale_tril, y - self.loc, lower=True)
+        white = inverse_lower(self.scale_tril) @ (y - self.loc)
         return -0.5 * (white @ white + self.n_columns * LOG_2PI) - jnp.trace(self.raw)
 
     def _precision(self) -> Float[Array, "d d"]:
-        inverse = solve_triangular(self.scale_tril, jnp.eye(self.n_columns, dtype=self.loc.dtype), lower=True)
+        inverse = inverse_lower(self.scale_tril)
         return inverse.T @ inverse
 
     def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from tacit.distributions import AbstractExponentialFamily
@@ -50,15 +51,15 @@ class State(eqx.Module):
 
 
 def begin(population: Population) -> State:
-    """The state before the first step."""
+    """The state before the first step, on the host."""
     m = population.log_weights.shape[0]
     return State(
         population,
-        bound=jnp.full(m, -jnp.inf),
-        change=jnp.full(m, jnp.inf),
-        drop=jnp.zeros(m),
-        steps=jnp.zeros(m, int),
-        status=jnp.full(m, RUNNING),
+        bound=np.full(m, -np.inf),
+        change=np.full(m, np.inf),
+        drop=np.zeros(m),
+        steps=np.zeros(m, int),
+        status=np.full(m, RUNNING),
     )
 
 
@@ -213,8 +214,11 @@ def advance(state: State, summary: Summary, tolerance: Any, regularise: Any, *, 
 
 def run(
     state: State, tiles: Tiles, max_steps: Any, tolerance: Any, regularise: Any, *, length: int, precise: bool
-) -> tuple[State, Float[Array, "length m"]]:
-    """Up to `max_steps` (at most `length`) steps for members that are running, and the bound at each."""
+) -> tuple[State, Float[Array, "length m"], Float[Array, " m"]]:
+    """Up to `max_steps` (at most `length`) steps for the members that are running.
+
+    Returns the new state, the bound at each step, and the estimated rounding error at the end.
+    """
     centred = is_centred(state.population, tiles, precise)
 
     def unfinished(carry: tuple[State, Array, Array]) -> Bool[Array, ""]:
@@ -228,7 +232,7 @@ def run(
 
     bounds = jnp.full((length, state.status.shape[0]), jnp.nan)
     state, _, bounds = jax.lax.while_loop(unfinished, step, (state, jnp.asarray(0), bounds))
-    return state, bounds
+    return state, bounds, rounding(state.population)
 
 
 def rounding(population: Population) -> Float[Array, " m"]:

@@ -21,6 +21,7 @@ from tacit.models import FiniteMixture
 START_ROWS = 20_000  # starts work on at most this many rows
 START_STEPS = 10
 CHUNK_STEPS = 25  # steps between looks at who is still running
+COMPILE_FLOPS = 2e10  # about what a core could do in the time that one compilation takes
 ROUNDING_LIMIT = 1e-9  # nats a row
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -90,46 +91,59 @@ class Fit:
 class _Runner:
     """Steps a population, on resident tiles or by streaming. States rest on the host, as NumPy."""
 
-    def __init__(self, source: Source, regularise: Any, tolerance: float, width: int) -> None:
-        self.source, self.regularise, self.tolerance, self.width = source, regularise, tolerance, width
-        self.tiles = source.tiles(width) if source.resident else None
-        self.precise = False
+    def __init__(
+        self, source: Source, population: em.Population, regularise: Any, tolerance: float, precise: bool = False
+    ) -> None:
+        self.source, self.regularise, self.tolerance, self.precise = source, regularise, tolerance, precise
+        self.n_statistics = _n_statistics(jax.tree.map(lambda a: a[0, 0], population.components))
+        self.width = max(self.n_statistics, population.log_weights.size)  # of the widest array a tile makes
+        self.tiles = source.tiles(self.width) if source.resident else None
 
     def passes(self) -> Iterator[Tiles]:
         """All rows once, in as few pieces as memory allows."""
         yield from self.source.stream(self.width) if self.tiles is None else (self.tiles,)
 
-    def summarise(self, population: em.Population) -> em.Summary:
-        parts = (_summarise(population, tiles, precise=self.precise) for tiles in self.passes())
-        total = next(parts)
-        for part in parts:
-            total = jax.tree.map(jnp.add, total, part)
-        return total
-
     def run(self, state: em.State, max_steps: int) -> tuple[em.State, np.ndarray]:
-        """Up to `max_steps` steps, on the path that keeps digits if rounding would show on the fast one."""
-        self.precise = self.precise or bool(np.max(_rounding(state.population)) > ROUNDING_LIMIT)
+        """Up to `CHUNK_STEPS` steps and their bounds; taken again with more digits where rounding would show."""
+        ran, bounds, rounding = self._run(state, min(max_steps, CHUNK_STEPS))
+        if not self.precise and np.max(rounding) > ROUNDING_LIMIT:
+            self.precise = True
+            ran, bounds, _ = self._run(state, min(max_steps, CHUNK_STEPS))
+        return ran, bounds
+
+    def _run(self, state: em.State, max_steps: int) -> Any:
         if self.tiles is not None:
-            ran = _run(
-                state, self.tiles, max_steps, self.tolerance, self.regularise,
-                length=CHUNK_STEPS, precise=self.precise,
-            )  # fmt: skip
-            return jax.tree.map(np.asarray, ran)
-        bounds = []
+            args = state, self.tiles, max_steps, self.tolerance, self.regularise
+            return jax.tree.map(np.asarray, _run(*args, length=CHUNK_STEPS, precise=self.precise))
+        bounds: list[np.ndarray] = []
         while len(bounds) < max_steps and np.any(np.asarray(state.status) == em.RUNNING):
-            summary = self.summarise(state.population)
-            state = _advance(state, summary, self.tolerance, self.regularise, centred=self.precise)
+            parts = (_summarise(state.population, tiles, precise=self.precise) for tiles in self.passes())
+            total = next(parts)
+            for part in parts:
+                total = jax.tree.map(jnp.add, total, part)
+            state = _advance(state, total, self.tolerance, self.regularise, centred=self.precise)
             bounds.append(np.asarray(state.bound))
-        return jax.tree.map(np.asarray, state), np.array(bounds)
+        return jax.tree.map(np.asarray, (state, np.array(bounds), _rounding(state.population)))
 
     def log_likelihoods(self, population: em.Population) -> np.ndarray:
-        """Weighted sums of log densities at these parameters."""
-        return np.asarray(self.summarise(population).log_likelihood)
+        """Weighted sums of log densities at these parameters: the bound that a step from here would start at."""
+        bounds = self._run(em.begin(population), 1)[0].bound
+        return bounds * self.source.total_weight()[np.asarray(population.weighting)]
 
 
 def _few_sizes(count: int) -> int:
     """The next of 1, 4, 16, ...: few distinct shapes, so few compilations."""
     return 4 ** -(-(count - 1).bit_length() // 2)
+
+
+def _worth_compiling(source: Source, n_statistics: int, columns: int) -> bool:
+    """Whether a chunk of steps over this many members times components takes longer than compiling a smaller one."""
+    return 4 * CHUNK_STEPS * len(source.y) * n_statistics * columns > COMPILE_FLOPS
+
+
+def _n_statistics(family: AbstractExponentialFamily) -> int:
+    row, seen = (jax.ShapeDtypeStruct((family.n_columns,), kind) for kind in (float, bool))
+    return jax.eval_shape(family.statistics, row, seen).shape[0]
 
 
 def _take(tree: Any, members: np.ndarray) -> Any:
@@ -157,14 +171,15 @@ def _finish(
         if max_steps <= 0 or not running.any():
             return final, [np.concatenate(history) for history in histories]
         size = _few_sizes(int(running.sum()))
-        if size < len(place):
+        columns = state.population.log_weights.size
+        if size < len(place) and _worth_compiling(runner.source, runner.n_statistics, columns):
             slots = np.flatnonzero(running)
             filler = np.full(size - len(slots), slots[0])
             place = np.concatenate([place[slots], np.full(len(filler), -1)])
             state = _take(state, np.concatenate([slots, filler]))
             state = replace(state, status=np.where(place < 0, em.CONVERGED, state.status))
         before = np.asarray(state.steps)
-        state, bounds = runner.run(state, min(CHUNK_STEPS, max_steps))
+        state, bounds = runner.run(state, max_steps)
         max_steps -= CHUNK_STEPS
         real = np.flatnonzero(place >= 0)
         _put(final, place[real], _take(state, real))
@@ -195,12 +210,6 @@ def _record(
     return fits
 
 
-def _width(family: AbstractExponentialFamily, columns: int) -> int:
-    """Columns of the widest array that a tile makes: its statistics, or members times components."""
-    row, seen = (jax.ShapeDtypeStruct((family.n_columns,), kind) for kind in (float, bool))
-    return max(jax.eval_shape(family.statistics, row, seen).shape[0], columns)
-
-
 def refine(
     source: Source,
     population: em.Population,
@@ -214,10 +223,9 @@ def refine(
 
     `bound` (nats a row) is the one before the step that led here, where EM goes on from an earlier run.
     """
-    family = jax.tree.map(lambda a: a[0, 0], population.components)
-    runner = _Runner(source, regularise, settings.tolerance, _width(family, population.log_weights.size))
+    runner = _Runner(source, population, regularise, settings.tolerance)
     begun = em.begin(population)
-    begun = jax.tree.map(np.asarray, replace(begun, bound=jnp.full_like(begun.bound, bound)))
+    begun = replace(begun, bound=np.full_like(begun.bound, bound))
     state, bounds = _finish(runner, begun, settings.max_steps, progress, "EM")
     return _record(state, runner.log_likelihoods(state.population), bounds, precise=runner.precise)
 
@@ -233,26 +241,24 @@ def score_rows(source: Source, fits: Sequence[Fit]) -> tuple[np.ndarray, np.ndar
     log_weights = padded([fit.mixture.log_weights for fit in fits], -np.inf)
     components = jax.tree.map(lambda *a: padded(a, None), *[fit.mixture.components for fit in fits])
     population = em.Population(log_weights, components, np.zeros(len(fits), int))
-    family = jax.tree.map(lambda a: a[0, 0], components)
-    runner = _Runner(source, None, 0.0, _width(family, log_weights.size))
-    precise = any(fit.precise for fit in fits)
+    runner = _Runner(source, population, None, 0.0, precise=any(fit.precise for fit in fits))
     scores, offset = [np.empty((len(source.y), len(fits))) for _ in range(2)], 0
     for tiles in runner.passes():
         index = np.asarray(tiles.index).ravel()
         n = min(int(index.max(initial=0)) + 1, len(source.y) - offset)
         real = index < n
-        for into, part in zip(scores, _score(population, tiles, precise=precise), strict=True):
+        for into, part in zip(scores, _score(population, tiles, precise=runner.precise), strict=True):
             into[index[real] + offset] = np.asarray(part).reshape(-1, len(fits))[real]
         offset += n
     return scores[0], scores[1]
 
 
-def _buckets(members: Sequence[Member]) -> list[list[int]]:
-    """Places of members, those within a factor of three in size together: few compilations, some padding."""
+def _buckets(members: Sequence[Member], ratio: float) -> list[list[int]]:
+    """Places of members, those within a ratio in size together: few compilations against some padding."""
     buckets: list[list[int]] = []
     top = 0
     for place in sorted(range(len(members)), key=lambda i: -members[i].k):
-        if not buckets or 3 * members[place].k < top:
+        if not buckets or ratio * members[place].k < top:
             buckets.append([])
             top = members[place].k
         buckets[-1].append(place)
@@ -280,7 +286,9 @@ def fit_population(
         picked = jax.random.choice(jax.random.fold_in(key, 0), n, (START_ROWS,), replace=False)
         early = source.subset(np.sort(np.asarray(picked)))
     results: list[list[Fit]] = [[] for _ in members]
-    for number, places in enumerate(_buckets(members)):
+    columns = len(members) * settings.n_starts * max(member.k for member in members)
+    ratio = 3.0 if _worth_compiling(early, _n_statistics(family), columns) else np.inf
+    for number, places in enumerate(_buckets(members, ratio)):
         bucket = [members[place] for place in places]
         bucket_key = jax.random.fold_in(key, 1 + number)
         fits = _fit_bucket(source, early, family, bucket, regularise, settings, bucket_key, adjust, progress)
@@ -308,15 +316,16 @@ def _fit_bucket(
 
     few, many = "1 component" if k == 1 else f"up to {k} components", len(counts)
     progress(f"starts, {few}", 0, many)
-    runner = _Runner(early, regularise, settings.tolerance, _width(family, many * k))
-    tiles = runner.tiles if runner.tiles is not None else early.tiles(runner.width)
+    stacked = jax.tree.map(lambda a: np.broadcast_to(a, (many, k, *a.shape)), family)
+    runner = _Runner(early, em.Population(np.zeros((many, k)), stacked, weighting), regularise, settings.tolerance)
+    tiles = early.tiles(runner.width) if runner.tiles is None else runner.tiles
     begun = adjust(start(key, family, tiles, counts, weighting, regularise, k=k, method=settings.method))
-    state, bounds = jax.tree.map(np.asarray, em.begin(begun)), np.zeros((0, many))
+    state, bounds = em.begin(jax.tree.map(np.asarray, begun)), np.zeros((0, many))
     if n_finish < n_starts:
         state, bounds = runner.run(state, min(START_STEPS, settings.max_steps))
     histories = [bounds[:steps, slot] for slot, steps in enumerate(state.steps)]
-    weights = np.sum(np.ones((len(early.y), 1)) if early.weight is None else early.weight, axis=0)[weighting]
-    tried = _record(state, state.bound * weights, histories, precise=runner.precise, finished=False)
+    values = state.bound * early.total_weight()[weighting]
+    tried = _record(state, values, histories, precise=runner.precise, finished=False)
 
     value = state.bound.reshape(-1, n_starts)
     sound = np.isfinite(value) & (state.status != em.NON_FINITE).reshape(value.shape)
@@ -324,8 +333,8 @@ def _fit_bucket(
     chosen = (np.arange(len(members))[:, None] * n_starts + order[:, :n_finish]).ravel()
     going_on = _take(state, chosen)
     if early is not source:  # a bound on other rows says nothing of the next change
-        going_on, histories = jax.tree.map(np.asarray, em.begin(going_on.population)), [np.zeros(0)] * many
-    runner = _Runner(source, regularise, settings.tolerance, _width(family, len(chosen) * k))
+        going_on, histories = em.begin(going_on.population), [np.zeros(0)] * many
+    runner = _Runner(source, going_on.population, regularise, settings.tolerance, precise=runner.precise)
     left = settings.max_steps - int(np.max(going_on.steps))
     going_on, bounds_after = _finish(runner, going_on, left, progress, f"EM, {few}")
     log_likelihoods = runner.log_likelihoods(going_on.population)

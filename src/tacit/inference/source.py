@@ -49,6 +49,10 @@ class Source:
         for rows in chunks(*self.y.shape):
             yield self._place(rows, width)
 
+    def total_weight(self) -> Float[np.ndarray, " w"]:
+        """Sum of the row weights under each weighting."""
+        return np.full(1, float(len(self.y))) if self.weight is None else np.sum(self.weight, axis=0)
+
     def subset(self, rows: np.ndarray) -> Source:
         """Some of the rows."""
         weight = None if self.weight is None else self.weight[rows]

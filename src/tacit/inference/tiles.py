@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 TILE_BYTES = 4 << 20  # of the widest array a tile makes: it should stay in cache
 LARGEST_TILE = 4096
+FEW_ROWS = 16_384  # up to here a pass costs less than to compile it
 CHUNK_BYTES = 32 << 20  # of rows that are on the device at a time; tables below it stay there
 
 
@@ -33,7 +34,7 @@ def tile_rows(width: int) -> int:
     return int(np.clip(TILE_BYTES // (8 * width) // 64 * 64, 64, LARGEST_TILE))
 
 
-def _round_up(n: int, bits: int = 4) -> int:
+def _round_up(n: int, bits: int) -> int:
     """The next number with at most `bits` leading bits: few distinct shapes, few compilations."""
     step = 1 << max(n.bit_length() - bits, 0)
     return -(-n // step) * step
@@ -56,11 +57,13 @@ def _rows_per_tile(sizes: np.ndarray, largest: int) -> int:
     return min(candidates, key=lambda b: int(np.sum(-(-sizes // b))) * (b + 32))
 
 
-def _layout(observed: np.ndarray | None, n: int, pattern_columns: tuple[int, ...], largest: int) -> np.ndarray:
-    """Row numbers (g, b) of the tiles; n marks padding."""
+def _layout(
+    observed: np.ndarray | None, n: int, pattern_columns: tuple[int, ...], largest: int, bits: int
+) -> np.ndarray:
+    """Row numbers (g, b) of the tiles; n marks padding. Their shape has at most `bits` leading bits."""
     if observed is None or not pattern_columns:
         tiles = max(-(-n // largest), 1)
-        rows = min(_round_up(n), largest) if tiles == 1 else -(-n // (64 * tiles)) * 64
+        rows = min(_round_up(n, bits), largest) if tiles == 1 else -(-n // (64 * tiles)) * 64
         index = np.full(-(-n // rows) * rows, n)
         index[:n] = np.arange(n)
         return index.reshape(-1, rows)
@@ -68,7 +71,7 @@ def _layout(observed: np.ndarray | None, n: int, pattern_columns: tuple[int, ...
     b = _rows_per_tile(np.array([len(g) for g in groups]), largest)
     padded = [np.pad(g, (0, -len(g) % b), constant_values=n) for g in groups]
     index = np.concatenate(padded).reshape(-1, b)
-    spare = _round_up(len(index)) - len(index)
+    spare = _round_up(len(index), bits) - len(index)
     return np.pad(index, ((0, spare), (0, 0)), constant_values=n)
 
 
@@ -78,12 +81,16 @@ def make_tiles(
     width: int,
     weight: Float[np.ndarray, "n w"] | None = None,
     pattern_columns: tuple[int, ...] = (),
+    bits: int = 4,
 ) -> Tiles:
-    """Lay rows out in tiles; NaN marks a missing cell. Rows of a tile share the pattern of `pattern_columns`."""
+    """Lay rows out in tiles; NaN marks a missing cell. Rows of a tile share the pattern of `pattern_columns`.
+
+    With fewer `bits`, tables of different lengths have the same shape more often: less compiling, more padding.
+    """
     n = len(y)
     missing = np.isnan(y)
     observed = None if not missing.any() else ~missing
-    index = _layout(observed, n, pattern_columns, tile_rows(width))
+    index = _layout(observed, n, pattern_columns, tile_rows(width), bits)
 
     def place(rows: np.ndarray, fill: Any) -> np.ndarray:
         if index.size == n and observed is None:
@@ -119,7 +126,8 @@ def map_rows(
     outputs: list[Any] = []
     places: list[np.ndarray] = []
     for rows in chunks(n, y.shape[1]):
-        tiles = make_tiles(y[rows], width=width, pattern_columns=pattern_columns)
+        bits = 1 if n <= FEW_ROWS else 4
+        tiles = make_tiles(y[rows], width=width, pattern_columns=pattern_columns, bits=bits)
         observed = np.ones(tiles.y.shape, bool) if tiles.observed is None else tiles.observed
         index = np.asarray(tiles.index) + rows.start
         result = function(jnp.asarray(tiles.y), jnp.asarray(observed), jnp.asarray(index))
