@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,43 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from tacit._errors import OutputError, UsageError
+from tacit._errors import UsageError
+from tacit._files import atomic_write
 from tacit.data.table import Table
 
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
-
-
-@contextlib.contextmanager
-def atomic(target: str | Path, *, force: bool = False) -> Iterator[Path]:
-    """A path to write to, in the folder of the target, which it replaces when the block ends well.
-
-    The target is whole or untouched whatever happens.
-
-    Raises:
-        OutputError: the target exists and `force` is not set, or the folder or disk does not let itself be written.
-    """
-    path = Path(target)
-    if path.exists() and not force:
-        raise OutputError("The file exists.", where=str(path), mend="Give another name, or --force to replace it.")
-    temporary: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        os.close(handle)
-        yield temporary
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(
-            f"The file cannot be written: {error.strerror or error}.",
-            where=str(path),
-            mend="Check that the folder exists, may be written and has room.",
-        ) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def write_table(columns: Mapping[str, Any] | Table | pa.Table, target: str | Path, *, force: bool = False) -> None:
@@ -74,17 +40,17 @@ def write_table(columns: Mapping[str, Any] | Table | pa.Table, target: str | Pat
             where=str(target),
             mend=f"Use one of {', '.join(_SUFFIXES)}.",
         )
-    with atomic(target, force=force) as path:
+    with atomic_write(target, force=force) as handle:
         if suffix in (".csv", ".tsv"):
-            path.write_bytes(_csv(table, "\t" if suffix == ".tsv" else ","))
+            handle.write(_csv(table, "\t" if suffix == ".tsv" else ","))
         elif suffix == ".parquet":
             import pyarrow.parquet
 
-            pyarrow.parquet.write_table(table, path)
+            pyarrow.parquet.write_table(table, handle)
         else:
             import pyarrow.feather
 
-            pyarrow.feather.write_feather(table, str(path))
+            pyarrow.feather.write_feather(table, handle)
 
 
 def to_native(columns: Mapping[str, Any], like: Any) -> Any:
@@ -120,9 +86,3 @@ def _csv(table: pa.Table, delimiter: str) -> bytes:
             pa_csv.write_csv(table, buffer, options)
             return buffer.getvalue()
     raise AssertionError("CSV with quotes can hold any text")
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tacit._errors import ModelFileError, UsageError
-from tacit.persistence.atomic import atomic_write
+from tacit._files import atomic_write
 from tacit.persistence.container import parse_json, read_container, write_container
 from tacit.persistence.packing import pack, unpack
 

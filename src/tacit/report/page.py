@@ -6,7 +6,7 @@ import os
 
 from jinja2 import Environment, PackageLoader
 
-from tacit.persistence.atomic import atomic_write
+from tacit._files import atomic_write
 from tacit.plots import PlotData, component_colour, is_paired
 from tacit.report import words
 from tacit.report.numerals import number, percent, with_error
