@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
+
+if TYPE_CHECKING:
+    # Of the device or of the host: JAX functions take both, and fitted state rests as NumPy.
+    Array = Any
+else:
+    from jaxtyping import Array
 
 Key = PRNGKeyArray
 Event = Any

@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
-from tacit._typing import Event, Key, Scalar
+from tacit._typing import Array, Event, Key, Scalar
 
 
 class AbstractDistribution(eqx.Module):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
+
+from tacit._typing import Array
 
 BLOCK = 64  # columns up to which a matrix is worked off column by column; larger ones are halved
 

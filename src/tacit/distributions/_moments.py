@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from tacit._typing import Scalar
+from tacit._typing import Array, Scalar
 
 
 def pack(second: Float[Array, "d d"], first: Float[Array, " d"], mass: Scalar) -> Float[Array, " t"]:

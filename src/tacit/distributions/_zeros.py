@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from tacit._typing import Array
 
 
 def times(statistic: Float[Array, " t"], coefficient: Float[Array, " t"]) -> Float[Array, " t"]:

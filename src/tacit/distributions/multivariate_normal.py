@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
-from tacit._typing import Key, Scalar
+from tacit._typing import Array, Key, Scalar
 from tacit.distributions import _moments
 from tacit.distributions._base import AbstractExponentialFamily
 from tacit.distributions._cholesky import cholesky, inverse_lower
@@ -111,7 +111,8 @@ class MultivariateNormal(AbstractExponentialFamily):
         return _moments.pack(quadratic, linear, constant)
 
     def rounding(self) -> Scalar:
-        return self.loc @ self._precision() @ self.loc
+        size = jnp.abs(self.loc)  # along a direction of large variance the terms cancel to little
+        return size @ jnp.abs(self._precision()) @ size
 
     def centre(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " d"]:
         return (y - self.loc) * observed
@@ -139,18 +140,27 @@ class MultivariateNormal(AbstractExponentialFamily):
 
     def _scatter(
         self, statistics: Float[Array, "k t"], centred: bool
-    ) -> tuple[Float[Array, "k d"], Float[Array, "k d d"], Float[Array, " k"]]:
-        """New means, scatter matrices about them, and masses."""
+    ) -> tuple[Float[Array, "k d"], Float[Array, "k d d"], Float[Array, " k"], Float[Array, " k"]]:
+        """New means, scatter matrices about them, masses, and the rounding error of the scatter."""
         second, first, mass = jax.vmap(_moments.unpack, (0, None))(statistics, self.n_columns)
-        mass = mass + 10 * jnp.finfo(mass.dtype).eps  # an empty component stays finite
+        eps = jnp.finfo(mass.dtype).eps
+        mass = mass + 10 * eps  # an empty component stays finite
         shift = first / mass[:, None]
         scatter = second - mass[:, None, None] * shift[:, :, None] * shift[:, None, :]
-        return (self.loc + shift if centred else shift), scatter, mass
+        rounding = 4 * self.n_columns * eps * jnp.max(jnp.diagonal(second, axis1=-2, axis2=-1), -1)
+        return (self.loc + shift if centred else shift), scatter, mass, rounding
+
+    def _floored(
+        self, mean: Float[Array, "k d"], covariance: Float[Array, "k d d"], rounding: Float[Array, "*k"], floor: Any
+    ) -> Self:
+        """Add the floor; where there is one, rounding of a large variance must not push another one below 0."""
+        ridge = floor + jnp.where(floor > 0, rounding[..., None], 0.0)
+        return self.from_covariance(mean, covariance + ridge[..., None] * jnp.eye(self.n_columns))
 
     def maximise(self, statistics: Float[Array, "k t"], regularise: Any, *, centred: bool) -> Self:
         """Weighted means and covariances; `regularise` (d,) is added to the variances."""
-        mean, scatter, mass = self._scatter(statistics, centred)
-        return self.from_covariance(mean, scatter / mass[:, None, None] + jnp.diag(regularise))
+        mean, scatter, mass, rounding = self._scatter(statistics, centred)
+        return self._floored(mean, scatter / mass[:, None, None], rounding / mass, regularise)
 
 
 class TiedMultivariateNormal(MultivariateNormal):
@@ -174,6 +184,6 @@ class TiedMultivariateNormal(MultivariateNormal):
 
     def maximise(self, statistics: Float[Array, "k t"], regularise: Any, *, centred: bool) -> Self:
         """Weighted means, and one covariance about them pooled by mass; `regularise` (d,) is added to its diagonal."""
-        mean, scatter, mass = self._scatter(statistics, centred)
-        shared = jnp.sum(scatter, 0) / jnp.sum(mass) + jnp.diag(regularise)
-        return self.from_covariance(mean, jnp.broadcast_to(shared, scatter.shape))
+        mean, scatter, mass, rounding = self._scatter(statistics, centred)
+        shared = jnp.broadcast_to(jnp.sum(scatter, 0) / jnp.sum(mass), scatter.shape)
+        return self._floored(mean, shared, jnp.sum(rounding) / jnp.sum(mass), regularise)

@@ -7,9 +7,9 @@ from typing import Any, Self
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
-from tacit._typing import Key, Scalar
+from tacit._typing import Array, Key, Scalar
 from tacit.distributions._base import AbstractExponentialFamily
 from tacit.distributions._zeros import times
 

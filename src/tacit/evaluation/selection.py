@@ -189,7 +189,7 @@ def _choose(candidates: list[Candidate], method: Method) -> Selection:
         best, n_segments = min(candidates, key=lambda c: c.bic).k, min(candidates, key=lambda c: c.icl).k
         rule = "components by the smallest BIC, merged into as many segments as the smallest ICL has components"
         return Selection(method, rule, candidates, best, best, min(best, n_segments))
-    best = max(candidates, key=lambda c: c.cv).k
-    near = [c for c in candidates if c.behind <= (c.behind_se or 0.0)]
+    best = max(candidates, key=lambda c: c.cv if c.cv is not None else -np.inf).k
+    near = [c for c in candidates if (c.behind or 0.0) <= (c.behind_se or 0.0)]
     rule = "fewest components within one standard error of the best cross-validated log-likelihood"
     return Selection(method, rule, candidates, min(c.k for c in near), best)

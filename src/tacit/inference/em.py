@@ -14,8 +14,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
+from tacit._typing import Array
 from tacit.distributions import AbstractExponentialFamily
 from tacit.inference.tiles import Tiles
 
@@ -100,7 +101,7 @@ class _Joints:
             density = jax.vmap(lambda c, y, o: c.log_density(y, o), (0, None, None))
             logits = jax.vmap(density, (None, 0, 0))(present, tile.y, observed)
         else:
-            eta = jax.vmap(lambda c: c.coefficients())(present) if self.patterned else self.coefficients
+            eta: Any = jax.vmap(lambda c: c.coefficients())(present) if self.patterned else self.coefficients
             base = jnp.asarray(jax.vmap(self.family.log_base)(tile.y, observed))
             logits = features @ eta.T + base[..., None]
         return logits.reshape(-1, *self.log_weights.shape) + self.log_weights, features, observed

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
+from tacit._typing import Array
 from tacit.distributions import Product
 from tacit.inference.tiles import map_rows
 from tacit.models import FiniteMixture

@@ -7,9 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
-from tacit._typing import Key
+from tacit._typing import Array, Key
 from tacit.distributions import AbstractExponentialFamily
 from tacit.inference.em import Population, Summary, maximise
 from tacit.inference.tiles import Tiles

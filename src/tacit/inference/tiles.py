@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
+
+from tacit._typing import Array
 
 TILE_BYTES = 4 << 20  # of the widest array a tile makes: it should stay in cache
 LARGEST_TILE = 4096
@@ -70,9 +72,9 @@ def _layout(
     groups = _group(observed[:, list(pattern_columns)])
     b = _rows_per_tile(np.array([len(g) for g in groups]), largest)
     padded = [np.pad(g, (0, -len(g) % b), constant_values=n) for g in groups]
-    index = np.concatenate(padded).reshape(-1, b)
-    spare = _round_up(len(index), bits) - len(index)
-    return np.pad(index, ((0, spare), (0, 0)), constant_values=n)
+    tiled = np.concatenate(padded).reshape(-1, b)
+    spare = _round_up(len(tiled), bits) - len(tiled)
+    return np.pad(tiled, ((0, spare), (0, 0)), constant_values=n)
 
 
 def make_tiles(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import jax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
-from tacit._typing import Scalar
+from tacit._typing import Array, Scalar
 from tacit.distributions import AbstractExponentialFamily, Categorical
 from tacit.models.latent import Constant, LatentModel, Selected
 
@@ -25,6 +25,9 @@ class FiniteMixture(LatentModel):
     [-0.6931472 -0.6931472]
     """
 
+    prior: Constant
+    likelihood: Selected
+
     @classmethod
     def of(cls, log_weights: Float[Array, " k"], components: AbstractExponentialFamily) -> Self:
         """From log weights and a stack of components."""
@@ -36,8 +39,8 @@ class FiniteMixture(LatentModel):
         return self.prior.distribution.logits
 
     @property
-    def components(self) -> AbstractExponentialFamily:
-        """The stack of components."""
+    def components(self) -> Any:
+        """The stack of components: an exponential family with a leading component axis."""
         return self.likelihood.stack
 
     @property

@@ -25,7 +25,7 @@ class AbstractConditional(eqx.Module):
 class Constant(AbstractConditional):
     """The same distribution in every context."""
 
-    distribution: AbstractDistribution
+    distribution: Any  # AbstractDistribution
 
     def __call__(self, context: PyTree) -> AbstractDistribution:
         return self.distribution

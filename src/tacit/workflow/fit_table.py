@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -38,7 +38,7 @@ class Job:
     n_folds: int = 5
     seed: int = 0
     refit: bool = True
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _refit(schema: Schema, rows: Rows, fit: Fit, job: Job, progress: Progress) -
 
 
 def _agreement(schema: Schema, rows: Rows, starts: Sequence[Fit]) -> float | None:
-    """Mean adjusted Rand index between the most probable components of the best start and of the other finished ones."""
+    """Mean adjusted Rand index between the components that the best start and the other finished ones give rows."""
     finished = [fit for fit in starts if fit.finished]
     if len(finished) < 2 or finished[0].mixture.n_components < 2:
         return None
