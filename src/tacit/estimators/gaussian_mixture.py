@@ -4,48 +4,35 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax
 from sklearn.base import BaseEstimator, DensityMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError, StrOptions
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 
-from tacit._errors import DataError, FitError, UsageError
-from tacit.data.split import folds
-from tacit.estimators import _findings
+from tacit._errors import DataError, UsageError
+from tacit.estimators import _findings, _training
+from tacit.estimators._candidates import fold_of_rows, numbers
 from tacit.estimators._checks import check_rows, check_weight
 from tacit.estimators._covariances import COVARIANCES, Covariance
 from tacit.estimators._given import Given
-from tacit.estimators._units import ModelRows, Units
-from tacit.evaluation import selection
+from tacit.estimators._parameters import GAUSSIAN_MIXTURE
+from tacit.estimators._units import Units
 from tacit.evaluation.result import Result, mean_result
-from tacit.inference import em, rows, stepwise
-from tacit.inference.population import Fit, Settings, quiet, refine
-from tacit.inference.source import Source
-from tacit.inference.starts import template
+from tacit.evaluation.selection import Selection
+from tacit.inference.population import Settings, quiet
+from tacit.inference.rows import log_joints
 from tacit.models import FiniteMixture
 
-LARGEST_AUTO = 10  # components that "auto" tries
 FINISHED_STARTS = 3
-COLLAPSED = (
-    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
-    "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or "
-    "scale the input data."
-)
-
-
-class CollapsedError(FitError, ValueError):
-    """Every start ended on a covariance that is singular; a ValueError, as in scikit-learn."""
 
 
 class GaussianMixture(DensityMixin, BaseEstimator):
@@ -90,24 +77,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
     [1.0, 10.0]
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), "array-like"],
-        "covariance_type": [StrOptions(set(COVARIANCES))],
-        "tol": [Interval(Real, 0.0, None, closed="left")],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
-        "max_iter": [Interval(Integral, 0, None, closed="left")],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions({"k-means++", "kmeans", "random", "random_from_data"})],
-        "weights_init": ["array-like", None],
-        "means_init": ["array-like", None],
-        "precisions_init": ["array-like", None],
-        "random_state": ["random_state"],
-        "warm_start": ["boolean"],
-        "verbose": ["verbose"],
-        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
-        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"]), "array-like"],
-        "select": [StrOptions({"density", "segments"})],
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = GAUSSIAN_MIXTURE
 
     def __init__(
         self,
@@ -150,72 +120,25 @@ class GaussianMixture(DensityMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit to rows X (n, d), NaN where missing; `y` is ignored, `sample_weight` (n,) counts a row as so many."""
         X, weight = self._training_rows(X, sample_weight, fewest=2)
-        n, d = X.shape
-        ks = self._numbers(n, d)
-        random = check_random_state(self.random_state)
-        fold = self._folds(n, random) if len(ks) > 1 and self.select == "density" else None
+        ks = numbers(self.n_components, *X.shape)
         kind = COVARIANCES[self.covariance_type]
-        goes_on = self.warm_start and hasattr(self, "_model")
-        if goes_on and (len(ks) > 1 or self._model.components.loc.shape != (ks[0], d) or self._kind is not kind):
-            raise UsageError("the last fit has another shape.", where="warm_start", mend="Set warm_start=False.")
-        names = self._column_names()
-        floor = np.sqrt(self.reg_covar)
-        units = self._units if goes_on else Units.of(X, names, floor=floor, common=kind.one_scale)
-        offset = units.log_jacobian(X)
-        shift = float(np.average(offset, weights=weight))
         settings = Settings(self.n_init, FINISHED_STARTS, self.init_params, self.max_iter, self.tol)
-        regularise = self.reg_covar / units.scale**2
-        model_rows: Any = ModelRows(X, units)
-        family = kind.template(d)
-
-        if goes_on or (given := self._given(units, kind, ks)).all:
-            with jax.enable_x64(True):
-                source = Source(
-                    model_rows,
-                    None if weight is None else weight[:, None],
-                    pattern_columns=family.pattern_columns,
-                )
-                begin = _population(self._model) if goes_on else given.adjust(_blank(family, ks[0]))
-                bound = self.lower_bound_ - shift if goes_on else -np.inf
-                starts = refine(source, begin, regularise, settings, bound=bound, progress=self._progress)
-            chosen = selection.fixed(source, starts, weight=weight, offset=offset)
+        progress = self._print if self.verbose else quiet
+        if self.warm_start and hasattr(self, "_model"):
+            self._check_warm_start(ks, X.shape[1], kind)
+            rows = _training.Rows(X, weight, self._units)
+            begin = _training.population_of(self._model)
+            bound = self.lower_bound_ - _mean(rows.offset(), weight)
+            chosen = _training.improve(
+                rows, kind, begin, self._floor(rows.units), settings, bound=bound, progress=progress
+            )
         else:
-            try:
-                chosen = selection.sweep(
-                    model_rows,
-                    family,
-                    ks,
-                    regularise,
-                    settings,
-                    key=jax.random.key(random.randint(2**31 - 1)),
-                    weight=weight,
-                    folds=fold,
-                    method=self.select,
-                    offset=offset,
-                    adjust=given.adjust,
-                    progress=self._progress,
-                )
-            except FitError as error:
-                raise CollapsedError(COLLAPSED) from error
-
-        total = float(n if weight is None else weight.sum())
-        starts, fit = chosen.candidate.starts, chosen.fit
-        if fit.status == em.NON_FINITE:
-            raise CollapsedError(COLLAPSED)
-        self._kind, self._units, self._stream = kind, units, None
-        self.selection_ = chosen
-        self.restarts_ = [_restart(fit, total * shift) for c in chosen.candidates for fit in c.starts]
-        self.verdict_, self.converged_ = fit.verdict, fit.converged
-        self.n_iter_ = fit.steps
-        self.lower_bounds_ = [float(bound) + shift for bound in fit.bounds]
-        self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
-        self._publish(fit.mixture)
-        self.findings_ = [
-            *_findings.of_columns(X, names),
-            *_findings.of_fit(starts, self.max_iter),
-            *_findings.of_components(kind, self.weights_, self.covariances_, rows=total, floor=self.reg_covar),
-        ]
-        self._report(fit)
+            units = Units.of(X, self._column_names(), floor=np.sqrt(self.reg_covar), common=kind.one_scale)
+            rows = _training.Rows(X, weight, units)
+            chosen = self._first_fit(rows, kind, ks, settings)
+        self._kind, self._units, self._stream = kind, rows.units, None
+        self._record(chosen, rows)
+        self._report()
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Int[np.ndarray, " n"]:
@@ -235,11 +158,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):
             if not isinstance(self.n_components, Integral):
                 raise UsageError("partial_fit needs a number.", where="n_components", mend="Give n_components=3, say.")
             self.fit(X, sample_weight=sample_weight)
-            X, weight = self._training_rows(X, sample_weight, fewest=1)
-            _, self._stream = self._absorb(X, weight)
+            self._stream = self._absorb(X, sample_weight)[1]
             return self
-        X, weight = self._training_rows(X, sample_weight, fewest=1, reset=False)
-        model, self._stream = self._absorb(X, weight)
+        model, self._stream = self._absorb(X, sample_weight)
         self.n_iter_ += 1
         self._publish(model)
         return self
@@ -252,7 +173,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log density, nats a row. `evaluate` gives it with its standard error."""
         log_probs = self.score_samples(X)
-        return float(np.average(log_probs, weights=check_weight(sample_weight, len(log_probs))))
+        return _mean(log_probs, check_weight(sample_weight, len(log_probs)))
 
     def evaluate(self, X: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> Result:
         """Mean log density with its standard error over rows, or over `groups` (n,) of rows that belong together."""
@@ -329,46 +250,66 @@ class GaussianMixture(DensityMixin, BaseEstimator):
                 raise DataError(f"{len(X)} row has a positive weight.", where="sample_weight", mend="Give more rows.")
         return X, weight
 
-    def _numbers(self, n: int, d: int) -> list[int]:
-        """The numbers of components to try for n rows."""
-        if isinstance(self.n_components, str):
-            ks = list(range(1, min(LARGEST_AUTO, max(1, n // (d + 1))) + 1))
-        else:
-            ks = sorted({int(k) for k in np.atleast_1d(self.n_components)})
-        if not ks or ks[0] < 1:
-            raise UsageError(f"{ks} are not numbers of components.", where="n_components", mend="Give 1 or more.")
-        if n < ks[-1]:
-            raise DataError(
-                f"Expected n_samples >= n_components but got n_components = {ks[-1]}, n_samples = {n}.",
-                where="X",
-                mend="Ask for fewer components.",
-            )
-        return ks
+    def _check_warm_start(self, ks: list[int], d: int, kind: Covariance) -> None:
+        same = ks == [self.n_components_] and d == self.means_.shape[1] and kind is self._kind
+        if not same:
+            raise UsageError("the last fit has another shape.", where="warm_start", mend="Set warm_start=False.")
 
-    def _folds(self, n: int, random: np.random.RandomState) -> Int[np.ndarray, " n"]:
-        """The fold of every row."""
-        if isinstance(self.cv, Integral):
-            return folds(n, int(self.cv), seed=random.randint(2**31 - 1))
-        fold = np.full(n, -1)
-        splits = [test for _, test in check_cv(self.cv).split(np.empty((n, 1)))]
-        for number, test in enumerate(splits):
-            fold[test] = number
-        if np.any(fold < 0) or sum(map(len, splits)) != n:
-            raise UsageError("some rows are not in exactly one test part.", where="cv", mend="Use KFold, say.")
-        return fold
-
-    def _given(self, units: Units, kind: Covariance, ks: list[int]) -> Given:
-        given = self.weights_init, self.means_init, self.precisions_init
-        if len(ks) > 1 and any(part is not None for part in given):
+    def _first_fit(self, rows: _training.Rows, kind: Covariance, ks: list[int], settings: Settings) -> Selection:
+        """A fit from starts of its own, or from one that is given whole."""
+        parts = self.weights_init, self.means_init, self.precisions_init
+        if len(ks) > 1 and any(part is not None for part in parts):
             raise UsageError("starts are given for one number of components.", where="n_components", mend="Give it.")
-        return Given.of(*given, kind=kind, name=self.covariance_type, units=units, k=ks[0])
+        given = Given.of(*parts, kind=kind, name=self.covariance_type, units=rows.units, k=ks[0])
+        n, d = rows.X.shape
+        floor, progress = self._floor(rows.units), self._print if self.verbose else quiet
+        if given.all:
+            begin = _training.population_at(given, kind, ks[0], d)
+            return _training.improve(rows, kind, begin, floor, settings, bound=-np.inf, progress=progress)
+        random = check_random_state(self.random_state)
+        compares = len(ks) > 1 and self.select == "density"
+        return _training.search(
+            rows,
+            kind,
+            ks,
+            floor,
+            settings,
+            given=given,
+            key=jax.random.key(random.randint(2**31 - 1)),
+            folds=fold_of_rows(self.cv, n, random) if compares else None,
+            method=self.select,
+            progress=progress,
+        )
+
+    def _floor(self, units: Units) -> Float[np.ndarray, " d"]:
+        """The variance floor in model units."""
+        with np.errstate(under="ignore"):
+            return self.reg_covar / units.scale / units.scale
 
     def _column_names(self) -> list[str]:
         names = getattr(self, "feature_names_in_", None)
         return [f"column {j}" for j in range(self.n_features_in_)] if names is None else list(names)
 
+    def _record(self, chosen: Selection, rows: _training.Rows) -> None:
+        """Set the fitted attributes."""
+        fit, starts = chosen.fit, chosen.candidate.starts
+        shift = _mean(rows.offset(), rows.weight)
+        self.selection_ = chosen
+        self.restarts_ = [_training.restart(start, rows.total * shift) for c in chosen.candidates for start in c.starts]
+        self.verdict_, self.converged_ = fit.verdict, fit.converged
+        self.n_iter_ = fit.steps
+        self.lower_bounds_ = [float(bound) + shift for bound in fit.bounds]
+        self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
+        self._publish(fit.mixture)
+        floor, components = self.reg_covar, (self.weights_, self.covariances_)
+        self.findings_ = [
+            *_findings.of_columns(rows.X, self._column_names()),
+            *_findings.of_fit(starts, self.max_iter),
+            *_findings.of_components(self._kind, *components, rows=rows.total, floor=floor),
+        ]
+
     def _publish(self, model: FiniteMixture) -> None:
-        """Set the fitted attributes, in the user's units."""
+        """Set the parameters of the model, in the user's units."""
         self._model = model
         self.n_components_ = model.n_components
         self.weights_ = softmax(np.asarray(model.log_weights))
@@ -376,69 +317,36 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         published = self._kind.publish(model.components, self._units.scale)
         self.covariances_, self.precisions_, self.precisions_cholesky_ = published
 
-    def _absorb(self, X: np.ndarray, weight: np.ndarray | None) -> tuple[FiniteMixture, em.Summary]:
-        """A step of stepwise EM: the model after it, and the statistics so far."""
-        with jax.enable_x64(True):
-            source = Source(
-                self._units.to_model(X),
-                None if weight is None else weight[:, None],
-                pattern_columns=self._model.components.pattern_columns,
-            )
-            population = _population(self._model)
-            summary = stepwise.expect(population, source)
-            if self._stream is not None:
-                summary = stepwise.blend(self._stream, summary)
-            better = stepwise.maximise(population, summary, self.reg_covar / self._units.scale**2)
-            log_weights, stack, summary = jax.tree.map(
-                np.asarray, (better.log_weights[0], jax.tree.map(lambda a: a[0], better.components), summary)
-            )
-        return FiniteMixture.of(log_weights, stack), summary
+    def _absorb(self, X: Any, sample_weight: ArrayLike | None) -> tuple[FiniteMixture, Any]:
+        X, weight = self._training_rows(X, sample_weight, fewest=1, reset=False)
+        rows = _training.Rows(X, weight, self._units)
+        return _training.absorb(rows, self._kind, self._model, self._floor(self._units), self._stream)
 
     def _log_joints(self, X: Any) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, " n"]]:
-        """Log joints of rows and components in model units, and what lacks to the user's."""
+        """Log joints of rows and components in model units, and the log Jacobian of every row."""
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
-        return rows.log_joints(self._model, self._units.to_model(X)), self._units.log_jacobian(X)
+        return log_joints(self._model, self._units.to_model(X)), self._units.log_jacobian(X)
 
-    def _progress(self, stage: str, done: int, total: int) -> None:
-        show = print if self.verbose else quiet
-        show(f"{stage}: {done} of {total}") if self.verbose else show(stage, done, total)
+    def _print(self, stage: str, done: int, total: int) -> None:
+        print(f"{stage}: {done} of {total}")
 
-    def _report(self, fit: Fit) -> None:
+    def _report(self) -> None:
         """Print and warn as asked."""
         if self.verbose > 1:
             step = self.verbose_interval
             for i, bound in list(enumerate(self.lower_bounds_, 1))[step - 1 :: step]:
                 print(f"step {i}: {bound:.5f} nats a row")
         if self.verbose:
-            print(f"{fit.verdict} after {fit.steps} steps")
+            print(f"{self.verdict_} after {self.n_iter_} steps")
         if not self.converged_ and self.max_iter > 0:
             warnings.warn(
                 "Best performing initialization did not converge. Try different init parameters, or increase "
                 "max_iter, tol, or check for degenerate data.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
 
-def _population(model: FiniteMixture) -> em.Population:
-    """A mixture as a population of one."""
-    stack = jax.tree.map(lambda a: np.asarray(a)[None], model.components)
-    return em.Population(np.asarray(model.log_weights)[None], stack, np.zeros(1, int))
-
-
-def _blank(family: Any, k: int) -> em.Population:
-    """The shapes of a population of one mixture of k components."""
-    return template(family, jnp.array([k]), jnp.array([0]), k)
-
-
-def _restart(fit: Fit, shift: float) -> dict[str, Any]:
-    """A start as a record, its log-likelihood in the user's units."""
-    return {
-        "start": fit.start,
-        "k": fit.mixture.n_components,
-        "stage": "finished" if fit.finished else f"given up after {fit.steps} steps",
-        "log_likelihood": fit.log_likelihood + shift,
-        "iterations": fit.steps,
-        "verdict": fit.verdict,
-    }
+def _mean(values: Float[np.ndarray, " n"], weight: Float[np.ndarray, " n"] | None) -> float:
+    return float(np.average(values, weights=weight))
