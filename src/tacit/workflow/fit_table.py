@@ -122,6 +122,7 @@ def _choose(schema: Schema, rows: Rows, job: Job, key: Any, progress: Progress) 
         folds=dealt,
         groups=rows.group,
         method=job.select,
+        offset=rows.log_jacobian,
         progress=progress,
     )
 
