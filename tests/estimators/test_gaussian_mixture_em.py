@@ -153,7 +153,5 @@ def test_part_of_a_start_may_be_given() -> None:
 
 def test_more_starts_are_not_worse() -> None:
     X = _rows()
-    few, many = (
-        GaussianMixture(n_components=K, n_init=n, tol=1e-7, random_state=0).fit(X).score(X) for n in (1, 5)
-    )
+    few, many = (GaussianMixture(n_components=K, n_init=n, tol=1e-7, random_state=0).fit(X).score(X) for n in (1, 5))
     assert many >= few - 1e-5

@@ -27,6 +27,19 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, fewest: int = 1) -> Float
         raise DataError(str(error), where="X") from error
 
 
+def training_rows(
+    estimator: Any, X: Any, sample_weight: ArrayLike | None, *, fewest: int, reset: bool
+) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"] | None]:
+    """Rows with a positive weight, and their weights (None where all are 1); raises `DataError`."""
+    X = check_rows(estimator, X, reset=reset, fewest=fewest)
+    weight = check_weight(sample_weight, len(X))
+    if weight is not None and not weight.all():
+        X, weight = X[weight > 0], weight[weight > 0]
+        if len(X) < fewest:
+            raise DataError(f"{len(X)} row has a positive weight.", where="sample_weight", mend="Give more rows.")
+    return X, weight
+
+
 def check_weight(weight: ArrayLike | None, n: int) -> Float[np.ndarray, " n"] | None:
     """One weight a row, none negative, not all zero; None stays None. Raises `DataError`."""
     if weight is None:

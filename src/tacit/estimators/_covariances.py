@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
@@ -52,7 +52,7 @@ class Covariance(abc.ABC):
         """The field of a stack of k components with these precisions (user's units)."""
 
     @abc.abstractmethod
-    def publish(self, stack: AbstractExponentialFamily, scale: Float[np.ndarray, " d"]) -> Published:
+    def publish(self, stack: Any, scale: Float[np.ndarray, " d"]) -> Published:
         """The arrays of a stack, in the user's units; what is too large for a float becomes inf."""
 
     @abc.abstractmethod
@@ -60,7 +60,7 @@ class Covariance(abc.ABC):
         """The smallest variance of each component in any direction (one entry where all share it)."""
 
     @abc.abstractmethod
-    def colour(self, component: AbstractExponentialFamily, noise: Float[np.ndarray, "n d"]) -> np.ndarray:
+    def colour(self, component: Any, noise: Float[np.ndarray, "n d"]) -> np.ndarray:
         """Standard normal noise given the covariance of one component (model units)."""
 
 
@@ -91,7 +91,7 @@ class Full(Covariance):
             stack.append(np.tril(lower, -1) + np.diag(np.log(np.diagonal(lower))))
         return np.broadcast_to(np.stack(stack), (k, d, d))
 
-    def publish(self, stack: AbstractExponentialFamily, scale: Float[np.ndarray, " d"]) -> Published:
+    def publish(self, stack: Any, scale: Float[np.ndarray, " d"]) -> Published:
         lower = self._factors(stack) * scale[:, None]
         identity = np.eye(len(scale))
         upper = np.stack([solve_triangular(factor, identity, lower=True).T for factor in lower])
@@ -102,10 +102,10 @@ class Full(Covariance):
     def narrowest(self, covariances: np.ndarray) -> np.ndarray:
         return np.atleast_1d(np.linalg.eigvalsh(covariances)[..., 0])
 
-    def colour(self, component: AbstractExponentialFamily, noise: Float[np.ndarray, "n d"]) -> np.ndarray:
+    def colour(self, component: Any, noise: Float[np.ndarray, "n d"]) -> np.ndarray:
         return noise @ self._factors(component).T
 
-    def _factors(self, stack: AbstractExponentialFamily) -> np.ndarray:
+    def _factors(self, stack: Any) -> np.ndarray:
         with jax.enable_x64(True):
             return np.asarray(stack.scale_tril)
 
@@ -118,7 +118,7 @@ class Tied(Full):
     def shape(self, k: int, d: int) -> tuple[int, ...]:
         return d, d
 
-    def publish(self, stack: AbstractExponentialFamily, scale: Float[np.ndarray, " d"]) -> Published:
+    def publish(self, stack: Any, scale: Float[np.ndarray, " d"]) -> Published:
         return Published(*(array[0] for array in super().publish(jax.tree.map(lambda a: a[:1], stack), scale)))
 
 
@@ -141,7 +141,7 @@ class Diagonal(Covariance):
     def parameter(self, precisions: np.ndarray, k: int, scale: Float[np.ndarray, " d"]) -> np.ndarray:
         return -0.5 * np.log(precisions) - np.log(scale)
 
-    def publish(self, stack: AbstractExponentialFamily, scale: Float[np.ndarray, " d"]) -> Published:
+    def publish(self, stack: Any, scale: Float[np.ndarray, " d"]) -> Published:
         deviation = np.exp(stack.log_scale) * scale
         with np.errstate(over="ignore", under="ignore"):
             return Published(deviation**2, deviation**-2.0, 1 / deviation)
@@ -149,7 +149,7 @@ class Diagonal(Covariance):
     def narrowest(self, covariances: np.ndarray) -> np.ndarray:
         return np.min(covariances.reshape(len(covariances), -1), axis=-1)
 
-    def colour(self, component: AbstractExponentialFamily, noise: Float[np.ndarray, "n d"]) -> np.ndarray:
+    def colour(self, component: Any, noise: Float[np.ndarray, "n d"]) -> np.ndarray:
         return noise * np.exp(component.log_scale)
 
 
@@ -168,7 +168,7 @@ class Spherical(Diagonal):
     def parameter(self, precisions: np.ndarray, k: int, scale: Float[np.ndarray, " d"]) -> np.ndarray:
         return super().parameter(precisions[:, None], k, scale[:1])
 
-    def publish(self, stack: AbstractExponentialFamily, scale: Float[np.ndarray, " d"]) -> Published:
+    def publish(self, stack: Any, scale: Float[np.ndarray, " d"]) -> Published:
         return Published(*(array[:, 0] for array in super().publish(stack, scale[:1])))
 
 

@@ -118,16 +118,18 @@ def improve(
 
 def absorb(
     rows: Rows, kind: Covariance, model: FiniteMixture, regularise: Float[np.ndarray, " d"], past: em.Summary | None
-) -> tuple[FiniteMixture, em.Summary]:
-    """A step of stepwise EM: the model after it, and the statistics so far."""
+) -> tuple[FiniteMixture, em.Summary, float]:
+    """A step of stepwise EM: the model after it, the statistics so far, and the bound before it (model units)."""
     with jax.enable_x64(True):
         population = population_of(model)
         summary = stepwise.expect(population, rows.source(kind))
+        bound = float(summary.log_likelihood[0] / summary.weight[0])
         if past is not None:
             summary = stepwise.blend(past, summary)
         better = stepwise.maximise(population, summary, regularise)
         better, summary = jax.tree.map(np.asarray, (better, summary))
-    return FiniteMixture.of(better.log_weights[0], jax.tree.map(lambda a: a[0], better.components)), summary
+    stack = jax.tree.map(lambda a: a[0], better.components)
+    return FiniteMixture.of(better.log_weights[0], stack), summary, bound
 
 
 def population_of(model: FiniteMixture) -> em.Population:

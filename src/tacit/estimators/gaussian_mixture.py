@@ -18,10 +18,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 
-from tacit._errors import DataError, UsageError
+from tacit._errors import UsageError
 from tacit.estimators import _findings, _training
 from tacit.estimators._candidates import fold_of_rows, numbers
-from tacit.estimators._checks import check_rows, check_weight
+from tacit.estimators._checks import check_rows, check_weight, training_rows
 from tacit.estimators._covariances import COVARIANCES, Covariance
 from tacit.estimators._given import Given
 from tacit.estimators._parameters import GAUSSIAN_MIXTURE
@@ -64,7 +64,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         n_components_: number of components of the fit.
         selection_: how it was chosen: every candidate with its cross-validated log-likelihood, AIC, BIC and ICL.
         restarts_: one dict a start: start, k, stage, log_likelihood (total, nats), iterations, verdict.
-        verdict_: converged, ran out of steps, decreased or non-finite.
+        verdict_: converged, ran out of steps or decreased; streaming after a second `partial_fit`.
         findings_: what a person should know about the data and the fit.
 
     Raises `DataError` and `UsageError` (both ValueErrors) for rows and settings it cannot use, and `FitError` where
@@ -78,6 +78,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = GAUSSIAN_MIXTURE
+    _units: Units
+    n_iter_: int
+    lower_bound_: float
+    lower_bounds_: list[float]
+    covariances_: np.ndarray
 
     def __init__(
         self,
@@ -97,7 +102,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         verbose: int = 0,
         verbose_interval: int = 10,
         cv: Any = 5,
-        select: str = "density",
+        select: Any = "density",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -119,7 +124,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit to rows X (n, d), NaN where missing; `y` is ignored, `sample_weight` (n,) counts a row as so many."""
-        X, weight = self._training_rows(X, sample_weight, fewest=2)
+        X, weight = training_rows(self, X, sample_weight, fewest=2, reset=True)
         ks = numbers(self.n_components, *X.shape)
         kind = COVARIANCES[self.covariance_type]
         settings = Settings(self.n_init, FINISHED_STARTS, self.init_params, self.max_iter, self.tol)
@@ -152,16 +157,19 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         The first call is a `fit` to its chunk, which needs `n_components` as a number and should hold rows of all
         components; it also begins anew after `fit`. Every later call averages the expected statistics of its chunk
         into those so far, `S <- (1 - g) S + g s` with `g = (weight of the chunk / weight so far, chunk included)^0.7`,
-        and sets the parameters that are best under S. Source: Cappe and Moulines 2009.
+        and sets the parameters that are best under S; `lower_bound_` is then the mean log density of the chunk before
+        the step. Source: Cappe and Moulines 2009.
         """
         if getattr(self, "_stream", None) is None:
             if not isinstance(self.n_components, Integral):
                 raise UsageError("partial_fit needs a number.", where="n_components", mend="Give n_components=3, say.")
             self.fit(X, sample_weight=sample_weight)
-            self._stream = self._absorb(X, sample_weight)[1]
+            _, self._stream, _ = self._absorb(X, sample_weight)
             return self
-        model, self._stream = self._absorb(X, sample_weight)
+        model, self._stream, self.lower_bound_ = self._absorb(X, sample_weight)
+        self.lower_bounds_.append(self.lower_bound_)
         self.n_iter_ += 1
+        self.verdict_, self.converged_ = "streaming", False
         self._publish(model)
         return self
 
@@ -238,21 +246,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    def _training_rows(
-        self, X: Any, sample_weight: ArrayLike | None, *, fewest: int, reset: bool = True
-    ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"] | None]:
-        """Rows with a positive weight, and the weights (None where all are 1)."""
-        X = check_rows(self, X, reset=reset, fewest=fewest)
-        weight = check_weight(sample_weight, len(X))
-        if weight is not None and not weight.all():
-            X, weight = X[weight > 0], weight[weight > 0]
-            if len(X) < fewest:
-                raise DataError(f"{len(X)} row has a positive weight.", where="sample_weight", mend="Give more rows.")
-        return X, weight
-
     def _check_warm_start(self, ks: list[int], d: int, kind: Covariance) -> None:
-        same = ks == [self.n_components_] and d == self.means_.shape[1] and kind is self._kind
-        if not same:
+        if ks != [self.n_components_] or d != self.means_.shape[1] or kind is not self._kind:
             raise UsageError("the last fit has another shape.", where="warm_start", mend="Set warm_start=False.")
 
     def _first_fit(self, rows: _training.Rows, kind: Covariance, ks: list[int], settings: Settings) -> Selection:
@@ -317,10 +312,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         published = self._kind.publish(model.components, self._units.scale)
         self.covariances_, self.precisions_, self.precisions_cholesky_ = published
 
-    def _absorb(self, X: Any, sample_weight: ArrayLike | None) -> tuple[FiniteMixture, Any]:
-        X, weight = self._training_rows(X, sample_weight, fewest=1, reset=False)
+    def _absorb(self, X: Any, sample_weight: ArrayLike | None) -> tuple[FiniteMixture, Any, float]:
+        """The model after a chunk, the statistics so far, and the mean log density of the chunk before the step."""
+        X, weight = training_rows(self, X, sample_weight, fewest=1, reset=False)
         rows = _training.Rows(X, weight, self._units)
-        return _training.absorb(rows, self._kind, self._model, self._floor(self._units), self._stream)
+        floor = self._floor(self._units)
+        model, stream, bound = _training.absorb(rows, self._kind, self._model, floor, self._stream)
+        return model, stream, bound + _mean(rows.offset(), weight)
 
     def _log_joints(self, X: Any) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, " n"]]:
         """Log joints of rows and components in model units, and the log Jacobian of every row."""

@@ -20,7 +20,7 @@ def _about_zero(population: em.Population, tiles: Tiles) -> em.Summary:
     summary = em.summarise(population, tiles)
     if not em.is_centred(population, tiles, precise=False):
         return summary
-    components = population.components
+    components: Any = population.components
     mirrored = replace(components, loc=-components.loc)  # moves statistics about a location back to 0
     statistics = jax.vmap(jax.vmap(lambda c, s: c.recentre(s)))(mirrored, summary.statistics)
     return summary._replace(statistics=statistics)
@@ -29,13 +29,14 @@ def _about_zero(population: em.Population, tiles: Tiles) -> em.Summary:
 def expect(population: em.Population, source: Source) -> em.Summary:
     """Expected statistics of a chunk of rows, about 0. Components are normals; call inside `jax.enable_x64(True)`."""
     total: Any = None
-    width = population.components.loc.shape[-1] ** 2 + population.log_weights.size
+    width = source.y.shape[1] ** 2 + population.log_weights.size
     for tiles in source.stream(width) if source.complete else [source.tiles(width)]:
         part = _about_zero(population, tiles)
         total = part if total is None else jax.tree.map(jnp.add, total, part)
     return total
 
 
+@jax.jit
 def blend(past: em.Summary, chunk: em.Summary) -> em.Summary:
     """`S <- (1 - g) S + g s`, in averages a row, with `g = (w / W)^0.7`.
 
@@ -54,6 +55,7 @@ def blend(past: em.Summary, chunk: em.Summary) -> em.Summary:
     return jax.tree.map(average, past, chunk)._replace(weight=seen)
 
 
+@jax.jit
 def maximise(population: em.Population, summary: em.Summary, regularise: Any) -> em.Population:
     """The parameters that are best under statistics about 0."""
     return em.maximise(population, summary, regularise, centred=False)
