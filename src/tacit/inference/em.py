@@ -205,7 +205,7 @@ def advance(state: State, summary: Summary, tolerance: Any, regularise: Any, *, 
     fall = jnp.where(jnp.isfinite(change), jnp.maximum(-change, 0.0), 0.0)
     return State(
         jax.tree.map(keep, better, state.population),
-        bound=keep(bound, state.bound),
+        bound=jnp.where(running & jnp.isfinite(bound), bound, state.bound),  # also before a step that is not taken
         change=keep(change, state.change),
         drop=keep(jnp.maximum(state.drop, fall), state.drop),
         steps=state.steps + moves,
