@@ -22,7 +22,7 @@ from tacit.inference.population import Fit, Member, Progress, Settings, fit_popu
 from tacit.inference.source import Source
 from tacit.models import FiniteMixture
 from tacit.workflow.anomalies import calibrate, pvalues
-from tacit.workflow.segments import merge
+from tacit.workflow.segments import adjusted_rand, merge
 from tacit.workflow.table_mixture import TableMixture, family, regularisation
 
 BASELINES = {"one Gaussian": False, "independent columns": True}  # name -> independent columns?
@@ -84,7 +84,7 @@ def fit_table(schema: Schema, rows: Rows, job: Job, *, progress: Progress = quie
     if refitted:
         kept_rows = rows.take(counted)
         fit = _refit(schema, kept_rows, fit, job, progress)
-    model = TableMixture(schema, fit.mixture)
+    model = TableMixture(schema, _largest_first(fit.mixture))
     progress("calibrating anomalies", 0, 1)
     model = replace(model, calibration=calibrate(pvalues(model, kept_rows, job.seed)))
     if selection.n_segments is not None:
@@ -157,15 +157,20 @@ def _refit(schema: Schema, rows: Rows, fit: Fit, job: Job, progress: Progress) -
         return refine(source, population, regularisation(schema), job.settings, progress=progress)[0]
 
 
+def _largest_first(mixture: FiniteMixture) -> FiniteMixture:
+    """The same mixture; component 1 is then the largest wherever components are numbered."""
+    order = np.argsort(-mixture.log_weights, kind="stable")
+    return FiniteMixture.of(mixture.log_weights[order], jax.tree.map(lambda a: a[order], mixture.components))
+
+
 def _agreement(schema: Schema, rows: Rows, starts: Sequence[Fit]) -> float | None:
     """Mean adjusted Rand index between the components that the best start and the other finished ones give rows."""
     finished = [fit for fit in starts if fit.finished]
     if len(finished) < 2 or finished[0].mixture.n_components < 2:
         return None
-    from sklearn.metrics import adjusted_rand_score
 
     def labels(mixture: FiniteMixture) -> np.ndarray:
         return TableMixture(schema, mixture).log_responsibilities(rows).argmax(axis=1)
 
     best = labels(finished[0].mixture)
-    return float(np.mean([adjusted_rand_score(best, labels(fit.mixture)) for fit in finished[1:]]))
+    return float(np.mean([adjusted_rand(best, labels(fit.mixture)) for fit in finished[1:]]))

@@ -10,6 +10,27 @@ def _entropies(responsibilities: np.ndarray) -> np.ndarray:
     return -responsibilities * np.log(np.where(responsibilities > 0, responsibilities, 1.0))
 
 
+def adjusted_rand(a: np.ndarray, b: np.ndarray) -> float:
+    """How far two labellings (n,) agree on pairs of rows: 1 for the same parts, 0 on average by chance.
+
+        (pairs together in both - expected) / (mean of pairs together in a and in b - expected)
+
+    Source: Hubert and Arabie 1985, "Comparing partitions".
+
+    >>> adjusted_rand(np.array([0, 0, 1, 1]), np.array([1, 1, 0, 0]))
+    1.0
+    """
+    first, second = (np.unique(labels, return_inverse=True)[1] for labels in (a, b))
+    counts = np.zeros((first.max() + 1, second.max() + 1))
+    np.add.at(counts, (first, second), 1.0)
+    both, in_a, in_b, possible = (
+        float(np.sum(n * (n - 1) / 2)) for n in (counts, counts.sum(1), counts.sum(0), counts.sum())
+    )
+    expected = in_a * in_b / max(possible, 1.0)
+    mean = (in_a + in_b) / 2
+    return 1.0 if mean == expected else (both - expected) / (mean - expected)
+
+
 def merge(responsibilities: np.ndarray, weight: np.ndarray, n_segments: int) -> tuple[int, ...]:
     """The segment (k,) of each component: pairs are merged while more than `n_segments` are left.
 

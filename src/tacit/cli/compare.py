@@ -1,0 +1,44 @@
+"""tacit compare: the mixture beside plain baselines on the same held-out rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tacit._errors import UsageError
+from tacit.cli import options
+from tacit.cli.console import announce, watched
+from tacit.cli.fit import FITTING
+from tacit.cli.preparing import prepare, with_settings
+from tacit.cli.tables import write_json
+
+
+@click.command("compare", short_help="The mixture beside plain baselines on the same held-out rows.")
+@options.DATA
+@FITTING
+@options.together(options.SCHEMA, options.JSON)
+def command(
+    data: str, k: str, holdout: float, seed: int, settings: tuple[str, ...], as_json: bool, **reading: Any
+) -> None:
+    """Fit every model to the same training rows of DATA and compare them on the same held-out rows.
+
+    Differences are taken row by row, so their errors are much smaller than those of the figures themselves.
+    """
+    from tacit.cli.words import held_out
+    from tacit.workflow.estimate import estimate
+    from tacit.workflow.fit_table import Job, fit_table
+
+    if holdout == 0:
+        mend = "Choose a share such as 0.2."
+        raise UsageError("models are compared on held-out rows.", where="--holdout", mend=mend)
+    job = with_settings(Job(ks=options.numbers_of_components(k), holdout=holdout, seed=seed, refit=False), settings)
+    prepared = prepare(data, **reading)
+    announce(*estimate(prepared.schema, len(prepared.rows), job))
+    with watched() as progress:
+        fitted = fit_table(prepared.schema, prepared.rows, job, progress=progress)
+    if as_json:
+        figures, gaps = ([result.to_dict() for result in part] for part in (fitted.figures, fitted.differences))
+        write_json("compare", {"figures": figures, "differences": gaps, "k": fitted.selection.chosen})
+        return
+    click.echo("\n".join(held_out(fitted.figures, fitted.differences)))

@@ -1,0 +1,109 @@
+"""tacit fit: choose, fit, judge on rows that took no part, keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tacit.cli import options
+from tacit.cli.console import announce, watched
+from tacit.cli.preparing import prepare, with_settings
+from tacit.cli.tables import check_outputs, write_json
+
+FITTING = options.together(
+    click.option("-k", "k", default="auto", show_default=True, metavar="auto|5|1:8", help="Number of components."),
+    click.option(
+        "--holdout",
+        type=click.FloatRange(0, 1, max_open=True),
+        default=0.2,
+        show_default=True,
+        help="Share of the rows that judges; 0 for none.",
+    ),
+    options.SEED,
+    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="How EM runs, such as n_starts=20."),
+)
+
+
+@click.command("fit", short_help="Learn the density of a table.")
+@options.DATA
+@click.option("-o", "--output", required=True, metavar="M.tacit", help="The model file to write.")
+@click.option("--report", metavar="R.html", help="Also write a report, one page that works offline.")
+@click.option("--model", type=click.Choice(["auto", "mixture"]), default="auto", show_default=True, help="What to fit.")
+@FITTING
+@click.option(
+    "--select",
+    type=click.Choice(["density", "segments"]),
+    default="density",
+    show_default=True,
+    help="Choose k for the density (cross-validation), or for segments (ICL, components merged).",
+)
+@click.option("--no-refit", is_flag=True, help="Keep the model of the training rows, without the held-out ones.")
+@options.SCHEMA
+@options.FORCE
+@options.JSON
+@click.pass_obj
+def command(
+    command_line: str,
+    data: str,
+    output: str,
+    report: str | None,
+    model: str,
+    k: str,
+    holdout: float,
+    seed: int,
+    settings: tuple[str, ...],
+    select: Any,
+    no_refit: bool,
+    force: bool,
+    as_json: bool,
+    **reading: Any,
+) -> None:
+    """Learn the density of the table DATA, and say what it is worth.
+
+    The number of components is chosen inside the training rows; the held-out rows are read once, for the figures;
+    then the model is refitted on all rows and written to M.tacit.
+    """
+    from tacit.workflow.fit_table import Job
+
+    ks = options.numbers_of_components(k)
+    check_outputs(output, report, force=force)
+    job = Job(ks=ks, select=select, holdout=holdout, seed=seed, refit=not no_refit)
+    job = with_settings(job, settings)
+    record = fit_and_write(data, output, report, job, force=force, command_line=command_line, **reading)
+    if as_json:
+        write_json("fit", {"model": output, "report": report, "record": record})
+        return
+    from tacit.cli.words import fit_in_words
+
+    click.echo(fit_in_words(record))
+    click.echo("")
+    for path in filter(None, (output, report)):
+        click.echo(f"wrote {path}")
+    click.echo(f"try   tacit sample {output} -n 5\n      tacit anomalies {output} {data}")
+
+
+def fit_and_write(
+    data: str, output: str, report: str | None, job: Any, *, force: bool, command_line: str, **reading: Any
+) -> dict[str, Any]:
+    """Fit DATA, write the model file and the report, and give the record."""
+    from tacit.workflow.estimate import estimate
+    from tacit.workflow.fit_table import fit_table
+    from tacit.workflow.model_file import save_model
+    from tacit.workflow.record import make_record
+
+    prepared = prepare(data, **reading)
+    schema, rows = prepared.schema, prepared.rows
+    announce(*estimate(schema, len(rows), job))
+    with watched() as progress:
+        fitted = fit_table(schema, rows, job, progress=progress)
+        progress("describing", 0, 1)
+        record = make_record(prepared.table, prepared.checked, rows, job, fitted, title=data, command=command_line)
+        progress("describing", 1, 1)
+    save_model(fitted, record, output, force=force)
+    if report is not None:
+        from tacit.cli.pictures import pictures
+        from tacit.report import write_report
+
+        write_report(report, record, pictures(fitted.model, rows, job.seed), force=force)  # type: ignore[arg-type]
+    return record

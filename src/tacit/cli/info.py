@@ -1,0 +1,41 @@
+"""tacit info: what is in a model file, or in this installation."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from tacit.cli import options
+from tacit.cli.tables import write_json
+
+_PACKAGES = ("tacit-lvm", "jax", "jaxlib", "equinox", "numpy", "scipy", "scikit-learn", "pyarrow")
+
+
+@click.command("info", short_help="What is in a model file, or in this installation.")
+@click.argument("model", type=click.Path(), required=False)
+@options.JSON
+def command(model: str | None, as_json: bool) -> None:
+    """What the file MODEL holds and how it came to be; without it, what is installed here."""
+    if model is None:
+        found = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+        if as_json:
+            write_json("info", found)
+        else:
+            click.echo("\n".join(f"{name:<14} {text}" for name, text in found.items()))
+        return
+    from tacit.cli.words import fit_in_words
+    from tacit.persistence import read_manifest
+
+    manifest = read_manifest(model)
+    if as_json:
+        write_json("info", manifest)
+        return
+    click.echo(f"{model}: {manifest['class']}, format {manifest['format']}, written by tacit {manifest['tacit']}")
+    record: dict[str, Any] | None = manifest.get("record")
+    if record is not None:
+        click.echo(f"fitted on {manifest['fitted_on']}\n")
+        click.echo(fit_in_words(record))
+        click.echo(f"\n{record.get('command', '')}".rstrip())

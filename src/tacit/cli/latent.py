@@ -1,0 +1,38 @@
+"""tacit latent: which component each row comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import numpy as np
+
+from tacit.cli import options
+from tacit.cli.tables import check_outputs, kept, read_rows, write_result
+
+
+@click.command("latent", short_help="Which component each row comes from.")
+@options.together(options.MODEL, options.ROWS, options.OUTPUT, options.KEEP, options.FORCE, options.JSON)
+def command(model: str, rows: str, output: str, keep: str, force: bool, as_json: bool) -> None:
+    """The probability of each component given the cells of each row, and the most probable one.
+
+    Components are numbered from 1, the largest first. Where they were merged into segments (tacit fit --select
+    segments), the probability of each segment and the most probable one follow.
+    """
+    from tacit.workflow.model_file import load_model
+
+    check_outputs(output, force=force)
+    fitted, _ = load_model(model)
+    table, events = read_rows(rows, fitted.schema, require="any")
+    columns: dict[str, Any] = kept(table, options.listed(keep))
+    responsibilities = np.exp(fitted.log_responsibilities(events))
+    columns |= _shares("component", responsibilities)
+    if fitted.segments:
+        member = np.equal.outer(fitted.segments, np.arange(max(fitted.segments) + 1))
+        columns |= _shares("segment", responsibilities @ member)
+    write_result("latent", columns, output, force=force, as_json=as_json)
+
+
+def _shares(name: str, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    named = {f"{name}_{j}": column for j, column in enumerate(probabilities.T, start=1)}
+    return {**named, f"most_probable_{name}": 1 + probabilities.argmax(axis=1)}

@@ -1,0 +1,63 @@
+"""What a command line needs as a process of its own, and a library must never do: signals, hooks, a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from tacit.cli import failures
+from tacit.cli.app import app
+
+
+def run() -> None:
+    """Run the command of `sys.argv` and exit."""
+    sys.excepthook = failures.unexpected
+    signal.signal(signal.SIGTERM, _leave)
+    keep_compilations()
+    app()
+
+
+def _leave(number: int, frame: Any) -> None:
+    raise SystemExit(128 + number)
+
+
+def keep_compilations() -> None:
+    """Keep what JAX compiles in a private folder, so that a second run does not compile again.
+
+    The folder is TACIT_CACHE, or tacit under XDG_CACHE_HOME or ~/.cache; where it cannot be made private and
+    writable, nothing is kept. JAX reads the variables when it is imported; those that are set already stay.
+    """
+    folder = _folder()
+    if folder is not None:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def _folder() -> Path | None:
+    base = os.environ.get("TACIT_CACHE")
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    folder = (Path(base) if base else Path(home) / "tacit") / f"compiled-{_processor()}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        owned = not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+    except OSError:
+        return None
+    return folder if owned and os.access(folder, os.W_OK) else None
+
+
+def _processor() -> str:
+    """A short name of the processor: compiled code may not run on another one that shares the home folder."""
+    text = platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        text += next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        text += platform.processor()
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

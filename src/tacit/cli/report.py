@@ -1,0 +1,33 @@
+"""tacit report: the report of a model file, again or on other rows."""
+
+from __future__ import annotations
+
+import click
+
+from tacit.cli import options
+from tacit.cli.failures import note
+from tacit.cli.tables import check_outputs, read_rows, write_json
+
+
+@click.command("report", short_help="The report of a model file, again or on other rows.")
+@options.MODEL
+@click.argument("data", type=click.Path(allow_dash=True), required=False)
+@click.option("-o", "--output", required=True, metavar="R.html", help="The page to write.")
+@options.together(options.FORCE, options.JSON)
+def command(model: str, data: str | None, output: str, force: bool, as_json: bool) -> None:
+    """The report that tacit fit --report writes: one page that works offline.
+
+    With DATA its pictures show those rows beside the model; the figures stay those of the fit.
+    """
+    from tacit.cli.pictures import pictures
+    from tacit.report import write_report
+    from tacit.workflow.model_file import load_model
+
+    check_outputs(output, force=force)
+    fitted, manifest = load_model(model)
+    rows = None if data is None else read_rows(data, fitted.schema, require="any")[1]
+    shown = pictures(fitted, rows, manifest["record"]["settings"]["seed"])
+    write_report(output, manifest["record"], shown, force=force)
+    if as_json:
+        write_json("report", {"output": output})
+    note(f"wrote {output}")

@@ -1,0 +1,47 @@
+"""tacit sample: rows drawn from the model."""
+
+from __future__ import annotations
+
+import click
+import numpy as np
+
+from tacit._errors import UsageError
+from tacit.cli import options
+from tacit.cli.tables import check_outputs, read_rows, write_result
+
+
+@click.command("sample", short_help="Draw rows from the model, some columns fixed if you like.")
+@options.MODEL
+@click.argument("rows", type=click.Path(allow_dash=True), required=False)
+@click.option("-n", "n", type=click.IntRange(1), required=True, help="How many rows; with ROWS, how many for each.")
+@click.option("--given", multiple=True, metavar="COL=VALUE", help="Fix a column; may repeat.")
+@options.together(options.SEED, options.OUTPUT, options.FORCE, options.JSON)
+def command(
+    model: str,
+    rows: str | None,
+    n: int,
+    given: tuple[str, ...],
+    seed: int,
+    output: str,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Draw N rows from the model; with --given, from what it says about rows with those values.
+
+    With ROWS, every row is completed N times: its missing cells are drawn jointly, given those that are there.
+    """
+    from tacit.workflow.model_file import load_model
+
+    if rows is not None and given:
+        raise UsageError("ROWS and --given both say what is fixed.", where="tacit sample", mend="Use one of them.")
+    check_outputs(output, force=force)
+    fitted, _ = load_model(model)
+    if rows is None:
+        drawn, _ = fitted.sample(n, seed, options.pairs(given, "--given"))
+        columns = fitted.decode(drawn)
+    else:
+        _, events = read_rows(rows, fitted.schema, require="any")
+        drawn = fitted.draw(events, n, seed)
+        row = np.repeat(np.arange(1, len(events) + 1), n)
+        columns = {"row": row, **fitted.decode(drawn.reshape(-1, drawn.shape[-1]))}
+    write_result("sample", columns, output, force=force, as_json=as_json)

@@ -1,0 +1,39 @@
+"""tacit score: the log density of each row."""
+
+from __future__ import annotations
+
+import click
+
+from tacit.cli import options
+from tacit.cli.failures import note
+from tacit.cli.tables import check_outputs, kept, read_rows, write_result
+
+
+@click.command("score", short_help="The log density of each row.")
+@options.together(options.MODEL, options.ROWS, options.OUTPUT, options.KEEP, options.FORCE, options.JSON)
+def command(model: str, rows: str, output: str, keep: str, force: bool, as_json: bool) -> None:
+    """The log density of each row of ROWS, in nats and in the units of the table.
+
+    It is exact, of the cells that are present: missing ones are integrated out, which is right when cells are
+    missing at random. Rows with different cells present are not comparable by it; tacit anomalies ranks them.
+    """
+    from tacit.evaluation.result import mean_result
+    from tacit.workflow.model_file import load_model
+
+    check_outputs(output, force=force)
+    fitted, _ = load_model(model)
+    table, events = read_rows(rows, fitted.schema, require="all")
+    log_density = fitted.log_prob(events)
+    figure = mean_result(
+        "mean log-likelihood",
+        log_density,
+        weight=events.weight,
+        groups=events.group,
+        reference=fitted.schema.reference(),
+    )
+    columns = {**kept(table, options.listed(keep)), "log_density": log_density}
+    write_result("score", columns, output, force=force, as_json=as_json, mean=figure.to_dict())
+    note(str(figure))
+    holes = sum(table.column(name).null_count for name in fitted.schema.names)
+    if holes:
+        note(f"{holes:,} missing cells are integrated out: right where cells are missing at random")

@@ -1,0 +1,89 @@
+"""Tables in and out of the commands: rows for a model, copied columns, results as CSV or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from tacit._errors import OutputError, UsageError
+from tacit.cli.failures import note
+
+if TYPE_CHECKING:
+    from tacit.data.encode import Rows
+    from tacit.data.schema import Schema
+    from tacit.data.table import Table
+
+
+def check_outputs(*paths: str | None, force: bool) -> None:
+    """Raise `OutputError` before the work begins where a file exists already or its folder does not."""
+    for path in paths:
+        if path is None or path == "-":
+            continue
+        if Path(path).exists() and not force:
+            raise OutputError("the file exists.", where=path, mend="Overwrite it with --force.")
+        if not Path(path).resolve().parent.is_dir():
+            raise OutputError("cannot be written: there is no such folder.", where=path, mend="Make the folder.")
+
+
+def read_rows(path: str, schema: Schema, require: Literal["all", "any"]) -> tuple[Table, Rows]:
+    """A table and its rows as the model reads them; what was noticed goes to stderr."""
+    from tacit.data.encode import encode
+    from tacit.data.table import read_table
+
+    table = read_table(path)
+    held = [column.name for column in schema.columns if column.role in ("weight", "group", "time")]
+    rows = encode(schema, table, require=require, roles=all(name in table.names for name in held))
+    for finding in rows.findings:
+        if finding.code != "extra-columns":
+            note(str(finding))
+    return table, rows
+
+
+def kept(table: Table, names: list[str]) -> dict[str, Any]:
+    """The columns of the input that the output repeats."""
+    unknown = [name for name in names if name not in table.names]
+    if unknown:
+        mend = f"Its columns are {', '.join(table.names)}."
+        raise UsageError(f"there is no column {unknown[0]!r} to keep.", where=table.source, mend=mend)
+    return {name: table.column(name) for name in names}
+
+
+def write_result(
+    command: str,
+    columns: Mapping[str, Any],
+    output: str,
+    *,
+    force: bool,
+    as_json: bool,
+    **more: Any,
+) -> None:
+    """Columns to a file or as CSV to stdout; with --json what was written, and the columns unless in a file."""
+    from tacit.data.write import write_table
+
+    if output != "-":
+        write_table(columns, output, force=force)
+        note(f"wrote {output}")
+        more["output"] = output
+    elif not as_json:
+        write_table(columns, "-")
+    if as_json:
+        if output == "-":
+            more["columns"] = {name: _cells(values) for name, values in columns.items()}
+        write_json(command, more)
+
+
+def write_json(command: str, result: Any) -> None:
+    """The result of a command as one line of strict JSON."""
+    from tacit.workflow.json_values import as_json
+
+    body = {"format": 1, "command": command, "result": as_json(result)}
+    click.echo(json.dumps(body, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def _cells(values: Any) -> list[Any]:
+    cells: list[Any] = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
+    return cells

@@ -1,0 +1,31 @@
+"""How long a fit may take, and how much memory: a rough estimate before the work begins."""
+
+from __future__ import annotations
+
+import os
+
+from tacit.data.schema import Schema
+from tacit.workflow.fit_table import Job
+
+FLOPS_PER_CORE = 3e9  # of the two products of a step, exponentials included, in float64
+USUAL_STEPS = 80  # until a start has converged
+EARLY_STEPS = 10
+COMPILING = 20.0  # seconds, where nothing is kept from earlier runs
+BASE_MEGABYTES = 350.0  # of the process, with tiles
+
+
+def estimate(schema: Schema, n: int, job: Job) -> tuple[float, float]:
+    """Seconds and megabytes to fit n rows.
+
+    A step costs `4 n k t` operations for k components and t statistics a row; every k runs once for all rows and
+    once for every fold, with early steps for each start and the usual number for those that finish.
+    """
+    layout = schema.layout
+    d = len(layout.normal)
+    t = d * (d + 1) // 2 + d + 1 + layout.width - d + sum(levels for _, levels in layout.categorical)
+    folds = job.n_folds if len(job.ks) > 1 and job.select == "density" else 0
+    steps = job.settings.n_starts * EARLY_STEPS + job.settings.n_finish * min(USUAL_STEPS, job.settings.max_steps)
+    operations = 4.0 * n * t * sum(job.ks) * (folds + 1) * steps
+    return COMPILING + operations / (
+        FLOPS_PER_CORE * (os.cpu_count() or 1)
+    ), BASE_MEGABYTES + 3 * 8 * n * layout.width / 1e6

@@ -1,0 +1,38 @@
+"""A table back with its missing cells filled, and every other cell as it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tacit.data.table import Table
+from tacit.workflow.table_mixture import TableMixture
+
+
+def filled(model: TableMixture, table: Table, y: np.ndarray) -> pa.Table:
+    """The table with the empty cells of its modelled columns taken from the events (n, D).
+
+    Columns, their order and their types are those of the table.
+    """
+    found = model.decode(y)
+    columns = [_fill(table.column(name), found[name]) if name in found else table.column(name) for name in table.names]
+    return pa.table(columns, names=list(table.names))
+
+
+def _fill(cells: pa.Array, values: np.ndarray) -> pa.Array:
+    """Only the empty cells; an entirely empty column takes the type of what fills it."""
+    if not cells.null_count:
+        return cells
+    new = pa.array(values, from_pandas=True)
+    if cells.null_count == len(cells):
+        return new
+    is_empty = pa.array(cells.is_null())
+    return pc.if_else(is_empty, _as(new, cells.type), cells)
+
+
+def _as(new: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """The values in the type of the column, rounded where it holds whole numbers."""
+    if pa.types.is_integer(wanted) and pa.types.is_floating(new.type):
+        new = pc.round(new)
+    return new.cast(wanted)

@@ -1,0 +1,90 @@
+"""A fitted table in a model file: the mixture with its schema, and what is known about it in the manifest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from tacit import persistence
+from tacit._errors import ModelFileError
+from tacit.data.schema import Column, Schema
+from tacit.distributions import (
+    Bernoulli,
+    Categorical,
+    CategoricalColumn,
+    MultivariateNormal,
+    Poisson,
+    Product,
+)
+from tacit.models import Constant, FiniteMixture, Selected
+from tacit.workflow.table_mixture import TableMixture, family
+
+if TYPE_CHECKING:
+    from tacit.workflow.fit_table import FittedTable
+
+_CLASSES: tuple[type, ...] = (
+    *(Column, Schema, TableMixture, FiniteMixture, Constant, Categorical, Selected),
+    *(Product, MultivariateNormal, Bernoulli, CategoricalColumn, Poisson),
+)
+for _cls in _CLASSES:
+    persistence.register(_cls)
+
+
+def save_model(
+    fitted: FittedTable, record: Mapping[str, Any], path: str | os.PathLike[str], *, force: bool = False
+) -> None:
+    """Write the model that is kept, with the record of its fit, whole or not at all.
+
+    Raises `OutputError` where the file exists (without `force`) or cannot be written.
+    """
+    schema = fitted.model.schema
+    manifest = {
+        "schema": schema.to_dict(),
+        "floors": {column.name: column.floor for column in schema.modelled if column.floor},
+        "settings": record["settings"],
+        "fingerprint": record["data"]["fingerprint"],
+        "figures": record["heldout"],
+        "fitted_on": "all rows" if fitted.refitted or not len(fitted.heldout) else "the training rows only",
+        "record": record,
+    }
+    persistence.save(fitted.model, path, manifest=manifest, force=force)
+
+
+def load_model(path: str | os.PathLike[str]) -> tuple[TableMixture, dict[str, Any]]:
+    """The model and the manifest of a file that `save_model` wrote.
+
+    Raises `ModelFileError` where it is missing, damaged, newer, or holds something else.
+    """
+    model, manifest = persistence.load(path)
+    mend = "Fit one with tacit fit."
+    if not isinstance(model, TableMixture):
+        raise ModelFileError(f"holds a {manifest['class']}, not the model of a table.", where=str(path), mend=mend)
+    try:
+        sound = _is_sound(model)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        sound = False
+    if not sound or not isinstance(manifest.get("record"), dict):
+        raise ModelFileError("is damaged: its parts do not fit together.", where=str(path), mend=mend)
+    return model, manifest
+
+
+def _is_sound(model: TableMixture) -> bool:
+    """Whether the components are those of the schema's columns, and finite."""
+    k = model.mixture.n_components
+    template, components = family(model.schema), model.mixture.components
+    expected, found = jax.tree.leaves(template), jax.tree.leaves(components)
+    shapes = zip(expected, found, strict=True)
+    return (
+        k > 0
+        and model.mixture.log_weights.shape == (k,)
+        and not np.isnan(model.mixture.log_weights).any()
+        and str(jax.tree.structure(template)) == str(jax.tree.structure(components))
+        and all(leaf.shape == (k, *one.shape) and np.isfinite(leaf).all() for one, leaf in shapes)
+        and model.calibration.ndim == 1
+        and model.calibration.size > 1
+        and len(model.segments) in (0, k)
+    )

@@ -1,0 +1,146 @@
+"""The record of a fit as plain JSON values: what the report shows and the model file keeps."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import numpy as np
+
+from tacit.data.check import CheckReport
+from tacit.data.encode import Rows
+from tacit.data.findings import Finding
+from tacit.data.table import Table
+from tacit.workflow.anomalies import anomalies
+from tacit.workflow.describe import components
+from tacit.workflow.findings import fit_findings
+from tacit.workflow.fit_table import FittedTable, Job
+from tacit.workflow.json_values import as_json
+
+_RANK = {"error": 0, "warning": 1, "note": 2}
+_ODD_ROWS = 10
+_ODD_COLUMNS = 3
+_PACKAGES = ("tacit-lvm", "jax", "jaxlib", "numpy", "pyarrow")
+
+
+def make_record(
+    table: Table,
+    checked: CheckReport,
+    rows: Rows,
+    job: Job,
+    fitted: FittedTable,
+    *,
+    title: str,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """The record of a fit of `rows`, encoded from `table`; `command` is what repeats it."""
+    model, selection = fitted.model, fitted.selection
+    odd = anomalies(model, rows, rate=min(_ODD_ROWS / len(rows), 1.0), seed=job.seed)[:_ODD_ROWS]
+    found = sorted([*fit_findings(fitted, job, rows), *checked.findings], key=lambda finding: _RANK[finding.severity])
+    record = {
+        "title": title,
+        "created": time.strftime("%Y-%m-%d"),
+        "model": "mixture",
+        "k": model.mixture.n_components,
+        "verdict": verdict(fitted),
+        "warnings": [_warned(finding) for finding in found],
+        "data": _data(table, checked, rows, fitted, model.schema.with_role("group") is not None),
+        "selection": selection.to_dict(),
+        "heldout": [figure.to_dict() for figure in fitted.figures],
+        "differences": [figure.to_dict() for figure in fitted.differences],
+        "restarts": _restarts(fitted, rows.take(fitted.train)),
+        "components": [{**card, "index": number} for number, card in enumerate(components(model, rows), start=1)],
+        "anomalies": [
+            {
+                "row": anomaly.row + 1,
+                "p_value": anomaly.p_value,
+                "columns": [{"column": name, "surprise": value} for name, value in anomaly.surprise[:_ODD_COLUMNS]],
+            }
+            for anomaly in odd
+        ],
+        "settings": settings(job),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {jax.default_backend()}",
+        "seconds": fitted.seconds,
+    }
+    if fitted.agreement is not None:
+        n = sum(fit.finished for fit in selection.candidate.starts)
+        record["agreement"] = {"ari": fitted.agreement, "of": f"the {n} finished starts"}
+    if command is not None:
+        record["command"] = command
+    clean: dict[str, Any] = as_json(record)
+    return clean
+
+
+def verdict(fitted: FittedTable) -> dict[str, str]:
+    """How EM ended, in a word and in a sentence."""
+    fit = fitted.fit
+    text = {
+        "converged": f"EM converged after {fit.steps} steps.",
+        "ran out of steps": f"EM stopped after {fit.steps} steps before it had converged.",
+        "decreased": "EM's log-likelihood fell between two steps, which it never should: a sign of lost digits.",
+        "non-finite": "EM met a step that is not finite.",
+    }.get(fit.verdict, f"EM {fit.verdict} after {fit.steps} steps.")
+    if fitted.refitted:
+        text += " The figures are those of the fit to the training rows; the model kept goes on from it over all rows."
+    elif len(fitted.heldout):
+        text += " The model kept is the one fitted to the training rows."
+    return {"status": fit.verdict, "text": text}
+
+
+def settings(job: Job) -> dict[str, Any]:
+    """Everything that was set, by name."""
+    ks = str(job.ks[0]) if len(job.ks) == 1 else f"{min(job.ks)}:{max(job.ks)}"
+    others = {name: value for name, value in asdict(job).items() if name not in ("ks", "settings")}
+    return {"k": ks, **others, **asdict(job.settings)}
+
+
+def _warned(finding: Finding) -> dict[str, Any]:
+    severity = "note" if finding.severity == "note" else "warning"
+    return {**finding.to_dict(), "severity": severity}
+
+
+def _data(table: Table, checked: CheckReport, rows: Rows, fitted: FittedTable, grouped: bool) -> dict[str, Any]:
+    columns = [
+        {
+            "name": column.name,
+            "kind": column.kind if column.role in ("model", "ignored") else column.role,
+            "why": column.why,
+            "missing": column.missing,
+            "distinct": column.distinct,
+            "summary": column.summary,
+            "floor": column.floor or None,
+        }
+        for column in checked.columns
+    ]
+    return {
+        "source": checked.source,
+        "rows": checked.n_rows,
+        "rows_train": len(fitted.train),
+        "rows_heldout": len(fitted.heldout),
+        "split": "by group" if grouped else "at random" if rows.time is None else "by time",
+        "n_groups": None if rows.group is None else len(np.unique(rows.group)),
+        "fingerprint": table.fingerprint(),
+        "columns": columns,
+    }
+
+
+def _restarts(fitted: FittedTable, train: Rows) -> list[dict[str, Any]]:
+    """Every start of the chosen number of components, in nats a row and the user's units."""
+    total, jacobian = train.weight.sum(), train.weight @ train.log_jacobian
+    return [
+        {
+            "start": fit.start + 1,
+            "k": fitted.selection.chosen,
+            "stage": "finished" if fit.finished else "given up early",
+            "log_likelihood": (fit.log_likelihood + jacobian) / total,
+            "iterations": fit.steps,
+            "verdict": fit.verdict,
+        }
+        for fit in fitted.selection.candidate.starts
+    ]

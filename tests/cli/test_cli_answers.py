@@ -1,0 +1,142 @@
+"""Every command that asks a model, against the library itself or against what must hold."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.csv
+import pytest
+
+from tacit.data.encode import encode
+from tacit.data.table import read_table
+from tacit.workflow.model_file import load_model
+
+
+def read(text: str) -> dict[str, list[Any]]:
+    return pyarrow.csv.read_csv(io.BytesIO(text.encode())).to_pydict()
+
+
+def test_score_is_the_log_density_in_the_order_of_the_rows(run: Any, model: Path, table: Path) -> None:
+    result = run("score", model, table, "--keep", "name,sort")
+    found = read(result.stdout)
+    fitted, _ = load_model(model)
+    rows = encode(fitted.schema, read_table(str(table)))
+    assert found["name"] == [f"row-{i}" for i in range(80)]
+    np.testing.assert_allclose(found["log_density"], fitted.log_prob(rows), rtol=1e-12)
+    assert "mean log-likelihood" in result.stderr
+    assert "missing at random" in result.stderr
+
+
+def test_score_as_json_holds_the_figure_and_the_rows(run: Any, model: Path, table: Path) -> None:
+    body = json.loads(run("score", model, table, "--json").stdout)
+    assert body["format"] == 1
+    assert body["command"] == "score"
+    values = body["result"]["columns"]["log_density"]
+    assert body["result"]["mean"]["value"] == pytest.approx(np.mean(values), rel=1e-12)
+
+
+def test_predict_takes_reordered_columns_and_ignores_the_target_itself(run: Any, model: Path, holes: Path) -> None:
+    found = read(run("predict", model, holes, "--target", "mass", "--quantiles", "0.1,0.9").stdout)
+    assert list(found) == ["mean", "sd", "q0.1", "q0.9"]
+    blank = holes.with_name("blank.csv")
+    blank.write_text(holes.read_text().replace("30,", ",").replace("20.5,", ","))
+    again = read(run("predict", model, blank, "--target", "mass", "--quantiles", "0.1,0.9").stdout)
+    assert found == again
+    assert all(low < mean < high for low, mean, high in zip(found["q0.1"], found["mean"], found["q0.9"], strict=True))
+    assert found["mean"][1] > 29 > 24 > found["mean"][3]  # about twice the length
+
+
+def test_predict_gives_probabilities_of_categories(run: Any, model: Path, holes: Path) -> None:
+    found = read(run("predict", model, holes, "--target", "sort", "--keep", "name").stdout)
+    assert found["name"] == ["a", "b", "c", "d"]
+    np.testing.assert_allclose(np.add(found["P(big)"], found["P(small)"]), 1.0)
+    assert found["most_probable"][0] == "big"
+    assert found["most_probable"][3] == "small"
+
+
+def test_several_targets_are_told_apart_by_name(run: Any, model: Path, holes: Path) -> None:
+    found = read(run("predict", model, holes, "--target", "sort", "--target", "length").stdout)
+    assert {"sort.P(big)", "length.mean"} <= set(found)
+
+
+def test_sample_keeps_what_is_given_and_follows_the_seed(run: Any, model: Path) -> None:
+    args = ("sample", model, "-n", 50, "--given", "sort=big", "--seed", 3)
+    found = read(run(*args).stdout)
+    assert found["sort"] == ["big"] * 50
+    assert np.mean(found["length"]) == pytest.approx(16.0, abs=1.0)
+    assert run(*args).stdout == run(*args).stdout
+    assert run(*args[:-1], 4).stdout != run(*args).stdout
+
+
+def test_sample_completes_each_row_of_a_table(run: Any, model: Path, holes: Path) -> None:
+    found = read(run("sample", model, holes, "-n", 3).stdout)
+    assert found["row"] == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
+    assert found["mass"][:3] == pytest.approx([30.0] * 3)
+    assert None not in found["length"]
+
+
+def test_latent_probabilities_add_up_and_the_largest_component_comes_first(run: Any, model: Path, table: Path) -> None:
+    found = read(run("latent", model, table).stdout)
+    one, two = np.array(found["component_1"]), np.array(found["component_2"])
+    np.testing.assert_allclose(one + two, 1.0)
+    assert found["most_probable_component"] == list(np.where(one >= two, 1, 2))
+    fitted, _ = load_model(model)
+    assert fitted.mixture.log_weights[0] >= fitted.mixture.log_weights[1]
+
+
+def test_impute_fills_only_the_holes(run: Any, model: Path, holes: Path) -> None:
+    before, after = read(holes.read_text()), read(run("impute", model, holes).stdout)
+    assert list(after) == list(before)
+    for name in before:
+        for old, new in zip(before[name], after[name], strict=True):
+            assert new == old if old not in (None, "") else new not in (None, "")
+
+
+def test_impute_draws_stack_tables(run: Any, model: Path, holes: Path) -> None:
+    found = read(run("impute", model, holes, "--draws", 2).stdout)
+    assert found["draw"] == [1, 1, 1, 1, 2, 2, 2, 2]
+    assert found["name"] == ["a", "b", "c", "d"] * 2
+    assert found["mass"][0] == found["mass"][4] == 30
+    assert found["mass"][1] != found["mass"][5]
+
+
+def test_impute_keeps_the_type_of_the_column(run: Any, model: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("length,mass,sort,site\n10,20,small,north\n,32,big,south\n")
+    found = read(run("impute", model, rows).stdout)
+    assert [type(cell) for cell in found["length"]] == [int, int]
+
+
+def test_anomalies_name_the_row_and_the_column(run: Any, model: Path, table: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    lines = table.read_text().splitlines()
+    name, length, _, sort, site = lines[3].split(",")
+    rows.write_text("\n".join([*lines[:3], f"{name},{length},70,{sort},{site}", *lines[4:6]]) + "\n")
+    found = read(run("anomalies", model, rows, "--rate", 0.02, "--keep", "name").stdout)
+    assert found["row"][0] == 3
+    assert found["name"][0] == "row-2"
+    assert found["odd_1"][0] == "mass"
+    assert found["rank"][0] == 1
+    everyone = read(run("anomalies", model, rows, "--all").stdout)
+    assert sorted(everyone["row"]) == [1, 2, 3, 4, 5]
+    assert everyone["p_value"] == sorted(everyone["p_value"])
+
+
+def test_info_and_report_need_only_the_model_file(run: Any, model: Path, tmp_path: Path) -> None:
+    text = run("info", model).stdout
+    assert "fitted on all rows" in text
+    assert "held-out log-likelihood" in text
+    manifest = json.loads(run("info", model, "--json").stdout)["result"]
+    assert manifest["record"]["k"] == 2
+    assert manifest["floors"]["mass"] > 0
+    page = tmp_path / "page.html"
+    assert run("report", model, "-o", page).exit_code == 0
+    assert "<html" in page.read_text()
+
+
+def test_rows_come_from_standard_input(run: Any, model: Path, table: Path) -> None:
+    assert run("score", model, "-", stdin=table.read_bytes()).stdout == run("score", model, table).stdout
