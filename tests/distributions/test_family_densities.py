@@ -166,7 +166,7 @@ def test_single_precision_stays_single(oracle: Any) -> None:
         statistics,
         family.coefficients(),
         family.centre(row * seen, seen),
-        family.complete(seen, family.recentre(statistics)),
+        family.complete(seen, family.recentre(statistics), family.marginal(seen).coefficients()),
         family.embed(row * seen, seen),
         family.sample(jax.random.key(0)),
     ]
@@ -183,8 +183,10 @@ def test_annotations_hold(oracle: Any) -> None:
     row, seen = jnp.asarray(oracle.draw(np.random.default_rng(8), 1)[0]), jnp.arange(oracle.d) > 0
     row = row * seen
     statistics = checked(family, "statistics")(row, seen)
-    assert statistics.shape == checked(family, "coefficients")().shape
-    assert checked(family, "complete")(seen, checked(family, "recentre")(statistics)).shape == statistics.shape
+    eta = checked(family, "coefficients")()
+    assert statistics.shape == eta.shape
+    centred = checked(family, "recentre")(statistics)
+    assert checked(family, "complete")(seen, centred, eta).shape == statistics.shape
     assert checked(family, "centre")(row, seen).shape == (oracle.d,)
     assert checked(family, "embed")(row, seen).ndim == 1
     assert checked(family, "log_density")(row, seen).shape == ()

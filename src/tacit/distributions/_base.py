@@ -115,8 +115,13 @@ class AbstractExponentialFamily(AbstractDistribution):
         """Statistics about 0, turned into statistics about the location."""
         return statistics
 
-    def complete(self, observed: Bool[Array, " d"], statistics: Float[Array, " t"]) -> Float[Array, " t"]:
-        """Centred statistics of rows that share a pattern, with the expected statistics of the missing cells added."""
+    def complete(
+        self, observed: Bool[Array, " d"], statistics: Float[Array, " t"], coefficients: Float[Array, " t"]
+    ) -> Float[Array, " t"]:
+        """Centred statistics of rows that share a pattern, with the expected statistics of the missing cells added.
+
+        `coefficients` are those of `marginal(observed)`, which the E-step has at hand.
+        """
         return statistics
 
     def rounding(self) -> Scalar | float:

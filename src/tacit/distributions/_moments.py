@@ -17,9 +17,10 @@ def pack(second: Float[Array, "d d"], first: Float[Array, " d"], mass: Scalar) -
 
 def unpack(packed: Float[Array, " t"], d: int) -> tuple[Float[Array, "d d"], Float[Array, " d"], Scalar]:
     """The inverse of `pack`."""
-    rows, columns = np.triu_indices(d)
-    upper = jnp.zeros((d, d), packed.dtype).at[rows, columns].set(packed[: len(rows)])
-    return upper + jnp.triu(upper, 1).T, packed[len(rows) : -1], packed[-1]
+    place = np.zeros((d, d), int)
+    place[np.triu_indices(d)] = np.arange(d * (d + 1) // 2)
+    place = np.maximum(place, place.T)  # both triangles read the one that is stored: a gather, no slow scatter
+    return packed[place], packed[-1 - d : -1], packed[-1]
 
 
 def products(y: Float[Array, " d"]) -> Float[Array, " t"]:

@@ -87,7 +87,7 @@ class MultivariateNormal(AbstractExponentialFamily):
         return self.from_covariance(self.loc * observed, jnp.where(present, self.covariance, neutral))
 
     def given(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Self:
-        regression, remaining = self.regression(observed)
+        regression, remaining = self._regression(observed, self.marginal(observed)._precision())
         present = jnp.diag(observed.astype(remaining.dtype))  # present columns are independent of the rest
         return self.from_covariance(self.loc + regression @ self.centre(y, observed), remaining + present)
 
@@ -123,17 +123,25 @@ class MultivariateNormal(AbstractExponentialFamily):
         second = second - cross - cross.T + mass * jnp.outer(self.loc, self.loc)
         return _moments.pack(second, first - mass * self.loc, mass)
 
-    def complete(self, observed: Bool[Array, " d"], statistics: Float[Array, " t"]) -> Float[Array, " t"]:
+    def complete(
+        self, observed: Bool[Array, " d"], statistics: Float[Array, " t"], coefficients: Float[Array, " t"]
+    ) -> Float[Array, " t"]:
         """E[y | present] is affine in the present cells, so the sums over rows are completed, not the rows."""
         second, first, mass = _moments.unpack(statistics, self.n_columns)
         first, second = first * observed, second * jnp.outer(observed, observed)
-        regression, remaining = self.regression(observed)
+        quadratic, _, _ = _moments.unpack(coefficients, self.n_columns)
+        precision = -quadratic - jnp.diag(jnp.diagonal(quadratic))
+        regression, remaining = self._regression(observed, precision)
         return _moments.pack(regression @ second @ regression.T + mass * remaining, regression @ first, mass)
 
-    def regression(self, observed: Bool[Array, " d"]) -> tuple[Float[Array, "d d"], Float[Array, "d d"]]:
-        """Of every cell on the present ones: `E[y - m | present] = A (y - m)_present` and the remaining covariance."""
-        precision = jnp.where(jnp.outer(observed, observed), self.marginal(observed)._precision(), 0.0)
-        slopes = self.covariance @ precision
+    def _regression(
+        self, observed: Bool[Array, " d"], precision: Float[Array, "d d"]
+    ) -> tuple[Float[Array, "d d"], Float[Array, "d d"]]:
+        """Of every cell on the present ones: `E[y - m | present] = A (y - m)_present` and the remaining covariance.
+
+        `precision` is that of the marginal; its cells of missing columns are not read.
+        """
+        slopes = self.covariance @ jnp.where(jnp.outer(observed, observed), precision, 0.0)
         regression = jnp.where(observed[:, None], jnp.eye(self.n_columns, dtype=self.loc.dtype), slopes)
         missing = jnp.outer(~observed, ~observed)
         return regression, jnp.where(missing, self.covariance - slopes @ self.covariance, 0.0)

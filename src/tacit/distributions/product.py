@@ -96,9 +96,11 @@ class Product(AbstractExponentialFamily):
     def recentre(self, statistics: Float[Array, " t"]) -> Float[Array, " t"]:
         return jnp.concatenate([block.recentre(s) for block, s in self._statistics(statistics)])
 
-    def complete(self, observed: Bool[Array, " d"], statistics: Float[Array, " t"]) -> Float[Array, " t"]:
-        parts = zip(self._columns(observed), self._statistics(statistics), strict=True)
-        return jnp.concatenate([block.complete(o, s) for (block, o), (_, s) in parts])
+    def complete(
+        self, observed: Bool[Array, " d"], statistics: Float[Array, " t"], coefficients: Float[Array, " t"]
+    ) -> Float[Array, " t"]:
+        parts = zip(self._columns(observed), self._statistics(statistics), self._statistics(coefficients), strict=True)
+        return jnp.concatenate([block.complete(o, s, c) for (block, o), (_, s), (_, c) in parts])
 
     def maximise(self, statistics: Float[Array, "k t"], regularise: Any, *, centred: bool) -> Self:
         """Each block by its own rule; `regularise` holds one entry a block."""

@@ -90,21 +90,23 @@ class _Joints:
         shared = not (self.patterned or precise)
         self.coefficients = jax.vmap(lambda c: c.coefficients())(self.components) if shared else None
 
-    def __call__(self, tile: Tiles) -> tuple[Float[Array, "b m k"], Float[Array, "b t"], Bool[Array, "b d"]]:
-        """The joints, and the statistics and present cells of the rows."""
+    def __call__(
+        self, tile: Tiles
+    ) -> tuple[Float[Array, "b m k"], Float[Array, "b t"], Bool[Array, "b d"], Float[Array, "mk t"]]:
+        """The joints, the statistics and present cells of the rows, and the coefficients that gave the joints."""
         observed = jnp.ones(tile.y.shape, bool) if tile.observed is None else tile.observed
         present = self.components
         if self.patterned:
             present = jax.vmap(lambda c: c.marginal(observed[0]))(present)
         features = jax.vmap(self.family.statistics)(tile.y, observed)
+        eta: Any = jax.vmap(lambda c: c.coefficients())(present) if self.patterned else self.coefficients
         if self.precise:
             density = jax.vmap(lambda c, y, o: c.log_density(y, o), (0, None, None))
             logits = jax.vmap(density, (None, 0, 0))(present, tile.y, observed)
         else:
-            eta: Any = jax.vmap(lambda c: c.coefficients())(present) if self.patterned else self.coefficients
             base = jnp.asarray(jax.vmap(self.family.log_base)(tile.y, observed))
             logits = features @ eta.T + base[..., None]
-        return logits.reshape(-1, *self.log_weights.shape) + self.log_weights, features, observed
+        return logits.reshape(-1, *self.log_weights.shape) + self.log_weights, features, observed, eta
 
 
 def summarise(population: Population, tiles: Tiles, *, precise: bool = False) -> Summary:
@@ -113,7 +115,7 @@ def summarise(population: Population, tiles: Tiles, *, precise: bool = False) ->
     joints = _Joints(population, tiles, precise)
 
     def tile_summary(tile: Tiles) -> Summary:
-        joint, features, observed = joints(tile)
+        joint, features, observed, eta = joints(tile)
         top = jnp.max(joint, -1, keepdims=True)
         unnormalised = jnp.exp(joint - top)
         total = jnp.sum(unnormalised, -1, keepdims=True)
@@ -132,10 +134,10 @@ def summarise(population: Population, tiles: Tiles, *, precise: bool = False) ->
             statistics = flat.T @ features
         if joints.patterned:
 
-            def completed(component: AbstractExponentialFamily, s: Float[Array, " t"]) -> Float[Array, " t"]:
-                return component.complete(observed[0], s if precise else component.recentre(s))
+            def completed(component: Any, s: Float[Array, " t"], eta: Float[Array, " t"]) -> Float[Array, " t"]:
+                return component.complete(observed[0], s if precise else component.recentre(s), eta)
 
-            statistics = jax.vmap(completed)(joints.components, statistics)
+            statistics = jax.vmap(completed)(joints.components, statistics, eta)
         return Summary(
             statistics.reshape(m, k, -1),
             jnp.sum(responsibilities, 0),
@@ -143,9 +145,11 @@ def summarise(population: Population, tiles: Tiles, *, precise: bool = False) ->
             jnp.sum(weight, 0),
         )
 
+    def add(total: Summary, tile: Tiles) -> tuple[Summary, None]:
+        return jax.tree.map(jnp.add, total, tile_summary(tile)), None
+
     first = jax.eval_shape(tile_summary, jax.tree.map(lambda a: a[0], tiles))
     zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), first)
-    add = lambda total, tile: (jax.tree.map(jnp.add, total, tile_summary(tile)), None)  # noqa: E731
     return jax.lax.scan(add, zero, tiles)[0]
 
 

@@ -62,7 +62,7 @@ class Fit:
     """One mixture that was fitted, as NumPy arrays: its figures, and how it ended."""
 
     mixture: FiniteMixture
-    log_likelihood: float  # weighted sum over the rows, nats; of a start that was given up, before its last step
+    log_likelihood: float  # weighted sum, nats; of a start given up: before its last step, over the rows it saw
     steps: int
     status: int
     drop: float  # the largest fall of the bound between two steps
@@ -119,8 +119,8 @@ class _Runner:
         while len(bounds) < max_steps and np.any(np.asarray(state.status) == em.RUNNING):
             parts = (_summarise(state.population, tiles, precise=self.precise) for tiles in self.passes())
             total = next(parts)
-            for part in parts:
-                total = jax.tree.map(jnp.add, total, part)
+            for part in parts:  # one chunk at a time on the device: waiting keeps memory to that of one
+                total = jax.block_until_ready(jax.tree.map(jnp.add, total, part))
             state = _advance(state, total, self.tolerance, self.regularise, centred=self.precise)
             bounds.append(np.asarray(state.bound))
         return jax.tree.map(np.asarray, (state, np.array(bounds), _rounding(state.population)))
@@ -283,8 +283,8 @@ def fit_population(
     """
     early, n = source, len(source.y)
     if n > START_ROWS:
-        picked = jax.random.choice(jax.random.fold_in(key, 0), n, (START_ROWS,), replace=False)
-        early = source.subset(np.sort(np.asarray(picked)))
+        seed = int(jax.random.bits(jax.random.fold_in(key, 0)))
+        early = source.subset(np.sort(np.random.default_rng(seed).choice(n, START_ROWS, replace=False)))
     results: list[list[Fit]] = [[] for _ in members]
     columns = len(members) * settings.n_starts * max(member.k for member in members)
     ratio = 3.0 if _worth_compiling(early, _n_statistics(family), columns) else np.inf
@@ -324,7 +324,7 @@ def _fit_bucket(
     if n_finish < n_starts:
         state, bounds = runner.run(state, min(START_STEPS, settings.max_steps))
     histories = [bounds[:steps, slot] for slot, steps in enumerate(state.steps)]
-    values = state.bound * early.total_weight()[weighting]
+    values = state.bound * source.total_weight()[weighting]  # from the rows that the starts saw
     tried = _record(state, values, histories, precise=runner.precise, finished=False)
 
     value = state.bound.reshape(-1, n_starts)
