@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from tacit.inference.tiles import CHUNK_BYTES, Tiles, chunks, make_tiles
+from tacit.inference.tiles import Tiles, chunks, make_tiles
+
+RESIDENT_BYTES = 32 << 20  # tables up to here stay on the device
 
 
 class Source:
@@ -29,7 +31,7 @@ class Source:
         self.y, self.weight = y, weight
         self.pattern_columns = pattern_columns
         self.complete = not any(np.isnan(y[rows]).any() for rows in chunks(*y.shape))
-        self.resident = y.nbytes <= CHUNK_BYTES or not self.complete
+        self.resident = y.nbytes <= RESIDENT_BYTES or not self.complete
 
     def tiles(self, width: int) -> Tiles:
         """All rows on the device, in tiles for arrays of `width` columns."""

@@ -98,44 +98,29 @@ def seed_labels(
     return jax.lax.fori_loop(0, lloyd, improve, labels)
 
 
-def from_responsibilities(
-    template: Population, tiles: Tiles, responsibilities: Float[Array, "g b m k"], regularise: Any
+def from_labels(
+    template: Population, tiles: Tiles, labels: Int[Array, "g b m"], counts: Int[Array, " m"], regularise: Any
 ) -> Population:
-    """The population that is best under given responsibilities; a missing cell counts as its column's centre."""
+    """The population that is best under labels, a little softened; a missing cell counts as its column's centre."""
     m, k = template.log_weights.shape
     family = jax.tree.map(lambda a: a[0, 0], template.components)
+    everywhere = SOFTNESS * (jnp.arange(k) < counts[:, None]) / counts[:, None]
 
-    def tile_sums(carry: Any, inputs: tuple[Tiles, Array]) -> tuple[Any, None]:
-        tile, r = inputs
+    def tile_sums(carry: tuple[Array, Array], inputs: tuple[Tiles, Array]) -> tuple[tuple[Array, Array], None]:
+        tile, label = inputs
         observed = jnp.ones(tile.y.shape, bool) if tile.observed is None else tile.observed
-        r = r * tile.weight[:, template.weighting][..., None]
+        responsibilities = (1 - SOFTNESS) * jax.nn.one_hot(label, k) + everywhere
+        weighted = responsibilities * tile.weight[:, template.weighting][..., None]
         features = jax.vmap(family.statistics)(tile.y, observed)
         statistics, mass = carry
-        return (statistics + r.reshape(-1, m * k).T @ features, mass + jnp.sum(r, 0)), None
+        return (statistics + weighted.reshape(-1, m * k).T @ features, mass + jnp.sum(weighted, 0)), None
 
     y, observed = (jax.ShapeDtypeStruct(tiles.y.shape[-1:], t) for t in (tiles.y.dtype, bool))
     t = jax.eval_shape(family.statistics, y, observed).shape[0]
     zero = (jnp.zeros((m * k, t)), jnp.zeros((m, k)))
-    (statistics, mass), _ = jax.lax.scan(tile_sums, zero, (tiles, responsibilities))
+    (statistics, mass), _ = jax.lax.scan(tile_sums, zero, (tiles, labels))
     summary = Summary(statistics.reshape(m, k, t), mass, jnp.zeros(m), jnp.zeros(m))
     return maximise(template, summary, regularise, centred=False)
-
-
-def soften(labels: Int[Array, "n m"], counts: Int[Array, " m"], k: int) -> Float[Array, "n m k"]:
-    """Responsibilities near one-hot, over the components that each member has."""
-    present = (jnp.arange(k) < counts[:, None]).astype(float)
-    return (1 - SOFTNESS) * jax.nn.one_hot(labels, k) + SOFTNESS * present / counts[:, None]
-
-
-def template(
-    family: AbstractExponentialFamily, counts: Int[Array, " m"], weighting: Int[Array, " m"], k: int
-) -> Population:
-    """A population of the right shapes, with uniform weights over the components that each member has."""
-    present = jnp.arange(k) < counts[:, None]
-    log_weights = jnp.where(present, -jnp.log(counts[:, None].astype(float)), -jnp.inf)
-    m = counts.shape[0]
-    stacked = jax.tree.map(lambda a: jnp.zeros((m, k, *a.shape)), family)
-    return Population(log_weights, stacked, weighting)
 
 
 @partial(jax.jit, static_argnames=("k", "method"))
@@ -150,17 +135,15 @@ def start(
     k: int,
     method: str,
 ) -> Population:
-    """A population at its starting points. `method` is "random" or one of `METHODS`."""
+    """A population of up to `k` components at its starting points. `method` is "random" or one of `METHODS`."""
     m = counts.shape[0]
     g, b, _ = tiles.y.shape
     if method == "random":
-        r = jax.random.uniform(key, (g * b, m, k)) * (jnp.arange(k) < counts[:, None])
-        responsibilities = r / jnp.sum(r, -1, keepdims=True)
+        labels = jax.random.randint(key, (g * b, m), 0, counts)
     else:
         weight = tiles.weight.reshape(g * b, -1)[:, weighting]
         adaptive, lloyd = METHODS[method]
-        points = embed(family, tiles)
-        labels = seed_labels(key, points, weight, counts, k=k, adaptive=adaptive, lloyd=lloyd)
-        responsibilities = soften(labels, counts, k)
-    base = template(family, counts, weighting, k)
-    return from_responsibilities(base, tiles, responsibilities.reshape(g, b, m, k), regularise)
+        labels = seed_labels(key, embed(family, tiles), weight, counts, k=k, adaptive=adaptive, lloyd=lloyd)
+    log_weights = jnp.where(jnp.arange(k) < counts[:, None], -jnp.log(counts[:, None].astype(float)), -jnp.inf)
+    stacked = jax.tree.map(lambda a: jnp.zeros((m, k, *a.shape)), family)
+    return from_labels(Population(log_weights, stacked, weighting), tiles, labels.reshape(g, b, m), counts, regularise)

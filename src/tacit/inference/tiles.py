@@ -15,7 +15,7 @@ from tacit._typing import Array
 TILE_BYTES = 4 << 20  # of the widest array a tile makes: it should stay in cache
 LARGEST_TILE = 4096
 FEW_ROWS = 16_384  # up to here a pass costs less than to compile it
-CHUNK_BYTES = 16 << 20  # of rows that are on the device at a time; tables below it stay there
+CHUNK_BYTES = 4 << 20  # of rows that a longer table has on the device at a time
 
 
 class Tiles(NamedTuple):
