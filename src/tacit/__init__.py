@@ -7,6 +7,8 @@ from typing import Any
 
 _HOMES = {
     "GaussianMixture": "tacit.estimators.gaussian_mixture",
+    "Mixture": "tacit.estimators.mixture",
+    "load": "tacit.estimators.mixture",
 }
 
 __all__ = sorted(_HOMES)

@@ -10,8 +10,8 @@ from tacit.data.encode import Rows
 from tacit.inference import rows as exact
 from tacit.workflow.table_mixture import TableMixture
 
-SIMULATED_ROWS = 20_000  # for one pattern of present cells; fewer where there are many patterns
-SIMULATED_TOTAL = 2_000_000
+SIMULATED_ROWS = 16_000  # for one pattern of present cells; fewer where there are many patterns
+SIMULATED_TOTAL = 400_000
 LEAST_SIMULATED = 2_000
 CALIBRATION_POINTS = 1025
 

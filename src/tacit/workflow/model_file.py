@@ -41,8 +41,13 @@ def save_model(
 
     Raises `OutputError` where the file exists (without `force`) or cannot be written.
     """
+    persistence.save(fitted.model, path, manifest=manifest(fitted, record), force=force)
+
+
+def manifest(fitted: FittedTable, record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model file says beside the model."""
     schema = fitted.model.schema
-    manifest = {
+    return {
         "schema": schema.to_dict(),
         "floors": {column.name: column.floor for column in schema.modelled if column.floor},
         "settings": record["settings"],
@@ -51,7 +56,6 @@ def save_model(
         "fitted_on": "all rows" if fitted.refitted or not len(fitted.heldout) else "the training rows only",
         "record": record,
     }
-    persistence.save(fitted.model, path, manifest=manifest, force=force)
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[TableMixture, dict[str, Any]]:
@@ -59,17 +63,17 @@ def load_model(path: str | os.PathLike[str]) -> tuple[TableMixture, dict[str, An
 
     Raises `ModelFileError` where it is missing, damaged, newer, or holds something else.
     """
-    model, manifest = persistence.load(path)
+    model, found = persistence.load(path)
     mend = "Fit one with tacit fit."
     if not isinstance(model, TableMixture):
-        raise ModelFileError(f"holds a {manifest['class']}, not the model of a table.", where=str(path), mend=mend)
+        raise ModelFileError(f"holds a {found['class']}, not the model of a table.", where=str(path), mend=mend)
     try:
         sound = _is_sound(model)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         sound = False
-    if not sound or not isinstance(manifest.get("record"), dict):
+    if not sound or not isinstance(found.get("record"), dict):
         raise ModelFileError("is damaged: its parts do not fit together.", where=str(path), mend=mend)
-    return model, manifest
+    return model, found
 
 
 def _is_sound(model: TableMixture) -> bool:

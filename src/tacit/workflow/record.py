@@ -37,11 +37,16 @@ def make_record(
     *,
     title: str,
     command: str | None = None,
+    odd_rows: int = _ODD_ROWS,
 ) -> dict[str, Any]:
-    """The record of a fit of `rows`, encoded from `table`; `command` is what repeats it."""
+    """The record of a fit of `rows`, encoded from `table`; `command` is what repeats it.
+
+    It names up to `odd_rows` anomalies, by their places and the columns that make them odd.
+    """
     model, selection = fitted.model, fitted.selection
-    odd = anomalies(model, rows, rate=min(_ODD_ROWS / len(rows), 1.0), seed=job.seed)[:_ODD_ROWS]
-    found = sorted([*fit_findings(fitted, job, rows), *checked.findings], key=lambda finding: _RANK[finding.severity])
+    odd = anomalies(model, rows, rate=min(odd_rows / len(rows), 1.0), seed=job.seed)[:odd_rows] if odd_rows else []
+    found = [*fit_findings(fitted, job, rows), *_found_in_table(checked)]
+    found.sort(key=lambda finding: _RANK[finding.severity])
     record = {
         "title": title,
         "created": time.strftime("%Y-%m-%d"),
@@ -50,7 +55,7 @@ def make_record(
         "verdict": verdict(fitted),
         "warnings": [_warned(finding) for finding in found],
         "data": _data(table, checked, rows, fitted, model.schema.with_role("group") is not None),
-        "selection": selection.to_dict(),
+        "selection": {**selection.to_dict(), "rule": f"{selection.rule[0].upper()}{selection.rule[1:]}."},
         "heldout": [figure.to_dict() for figure in fitted.figures],
         "differences": [figure.to_dict() for figure in fitted.differences],
         "restarts": _restarts(fitted, rows.take(fitted.train)),
@@ -98,6 +103,19 @@ def settings(job: Job) -> dict[str, Any]:
     ks = str(job.ks[0]) if len(job.ks) == 1 else f"{min(job.ks)}:{max(job.ks)}"
     others = {name: value for name, value in asdict(job).items() if name not in ("ks", "settings")}
     return {"k": ks, **others, **asdict(job.settings)}
+
+
+def _found_in_table(checked: CheckReport) -> list[Finding]:
+    """What was found in the table, with one note on all columns that lack some cells."""
+    found = [finding for finding in checked.findings if (finding.severity, finding.code) != ("note", "missing")]
+    holed = [column for column in checked.columns if column.role == "model" and column.kind != "id" and column.missing]
+    if holed:
+        message = (
+            f"{sum(column.missing for column in holed):,} cells of {len(holed)} columns are missing. They are taken as "
+            "missing at random: given the cells that are there, being missing says nothing about the value."
+        )
+        found.append(Finding("note", "missing-at-random", message))
+    return found
 
 
 def _warned(finding: Finding) -> dict[str, Any]:

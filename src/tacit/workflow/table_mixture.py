@@ -104,10 +104,10 @@ class TableMixture:
             joints = exact.log_joints(self.mixture, y)
         log_r = joints - np.logaddexp.reduce(joints, axis=1, keepdims=True)
         if column.kind == "count":
-            rates = np.exp(self._block("poisson").log_rate[:, layout.poisson.index(target)])
+            rates = np.exp(self.block("poisson").log_rate[:, layout.poisson.index(target)])
             return PoissonMixturePrediction(log_r, np.broadcast_to(rates, log_r.shape))
         if column.kind == "categorical":
-            logits = self._block("categorical", layout.blocks["categorical"].index(target)).logits
+            logits = self.block("categorical", layout.blocks["categorical"].index(target)).logits
             log_probs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
             return CategoricalPrediction(column.levels, np.exp(log_r) @ np.exp(log_probs))
         if column.kind == "binary":
@@ -125,10 +125,10 @@ class TableMixture:
 
     def _log_ones(self, column: str) -> np.ndarray:
         """Log probability (k,) of a one: of the second level, or of not being zero."""
-        logits = self._block("bernoulli").logits[:, self.schema.layout.bernoulli.index(column)]
+        logits = self.block("bernoulli").logits[:, self.schema.layout.bernoulli.index(column)]
         return -np.logaddexp(0.0, -logits)
 
-    def _block(self, name: str, number: int = 0) -> Any:
+    def block(self, name: str, number: int = 0) -> Any:
         """A block of the components by the layout's name for it; `number` counts categorical columns."""
         layout = self.schema.layout
         sizes = {
@@ -190,8 +190,7 @@ class TableMixture:
             if isinstance(prediction, CategoricalPrediction):
                 filled[empty, places[0]] = prediction.probabilities.argmax(axis=1)
                 continue
-            assert isinstance(prediction, AbstractNumericPrediction)
-            best = prediction.mean() if column.kind == "real" else prediction.quantile(0.5)
+            best = self.best(prediction, name)
             if column.kind == "count":
                 filled[empty, places[0]] = best
                 continue
@@ -201,3 +200,9 @@ class TableMixture:
             transformed = best if column.kind == "real" else np.log(best)
             filled[empty, places[0]] = transformed / column.scale - column.center / column.scale
         return filled
+
+    def best(self, prediction: AbstractPrediction, target: str) -> np.ndarray:
+        """The best single value (n,) of a prediction of a column, by the rule of `impute`."""
+        if not isinstance(prediction, AbstractNumericPrediction):
+            return prediction.mode()
+        return prediction.mean() if self.schema[target].kind == "real" else prediction.quantile(0.5)
