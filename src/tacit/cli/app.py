@@ -28,6 +28,8 @@ COMMANDS = {
     "info": "What is in a model file, or in this installation.",
 }
 
+_INTERRUPTED, _PIPE_CLOSED = 128 + 2, 128 + 13  # as shells report SIGINT and SIGPIPE
+
 
 class Commands(click.Group):
     """The commands of `COMMANDS`, each in the module of its name."""
@@ -40,6 +42,13 @@ class Commands(click.Group):
             return None
         command: click.Command = importlib.import_module(f"tacit.cli.{cmd_name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would end it with an exit code of its own
+            failures.close_quietly()
+            raise SystemExit(_PIPE_CLOSED) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -57,7 +66,7 @@ class Commands(click.Group):
             failures.flush()
         except click.Abort:  # Ctrl-C
             failures.note("Interrupted; nothing was left half written.")
-            raise SystemExit(130) from None
+            raise SystemExit(_INTERRUPTED) from None
         except TacitError as error:
             raise SystemExit(told.error(error)) from None
         except click.ClickException as error:
@@ -67,7 +76,7 @@ class Commands(click.Group):
             raise SystemExit(told.error(FitError("There is not enough memory.", mend=mend))) from None
         except BrokenPipeError:
             failures.close_quietly()
-            raise SystemExit(141) from None
+            raise SystemExit(_PIPE_CLOSED) from None
         except OSError as error:
             failures.close_quietly()
             reason = (error.strerror or str(error)).lower()

@@ -19,7 +19,16 @@ def run() -> None:
     sys.excepthook = failures.unexpected
     signal.signal(signal.SIGTERM, _leave)
     keep_compilations()
+    sys.meta_path.insert(0, _NoPandas())
     app()
+
+
+class _NoPandas:
+    """Hides pandas from pyarrow, which imports it, where it is installed, to make an array of any list."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("no command needs pandas", name=name)
 
 
 def _leave(number: int, frame: Any) -> None:

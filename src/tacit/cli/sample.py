@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import numpy as np
 
-from tacit._errors import UsageError
+from tacit._errors import DataError, UsageError
 from tacit.cli import options
 from tacit.cli.tables import check_outputs, read_rows, write_result
 
@@ -37,7 +37,11 @@ def command(
     check_outputs(output, force=force)
     fitted, _ = load_model(model)
     if rows is None:
-        drawn, _ = fitted.sample(n, seed, options.pairs(given, "--given"))
+        fixed = options.pairs(given, "--given")
+        try:
+            drawn, _ = fitted.sample(n, seed, fixed)
+        except DataError as error:
+            raise UsageError(error.what, where="--given", mend="Give another value.") from None
         columns = fitted.decode(drawn)
     else:
         _, events = read_rows(rows, fitted.schema, require="any")

@@ -34,7 +34,8 @@ def _selection(record: dict[str, Any]) -> Iterator[str]:
     if selection["method"] == "fixed":
         yield f"k = {selection['chosen']}, as given"
         return
-    yield f"k = {selection['chosen']}: {selection['rule']}"
+    rule = selection["rule"].rstrip(".")
+    yield f"k = {selection['chosen']}: {rule[0].lower()}{rule[1:]}"
     if selection["n_segments"] is not None:
         yield f"{selection['n_segments']} segments"
     yield ""

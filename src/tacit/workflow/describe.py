@@ -42,7 +42,7 @@ def _standout(column: Column, here: Any, overall: Any) -> dict[str, Any]:
     if column.levels:
         p, q = here.probabilities[0], overall.probabilities[0]
         effects = (p - q) / np.sqrt(np.maximum(q * (1 - q), 1e-12))
-        top = int(np.argmax(np.abs(effects)))
+        top = int(np.argmax(np.abs(effects) + 1e-6 * (effects > 0)))  # of two levels the commoner
         text = f"{p[top]:.0%} are {column.levels[top]}, {q[top]:.0%} overall"
         return {"column": column.name, "text": text, "effect": float(effects[top])}
     if column.kind == "real":
