@@ -123,6 +123,15 @@ def from_labels(
     return maximise(template, summary, regularise, centred=False)
 
 
+def template(
+    family: AbstractExponentialFamily, counts: Int[Array, " m"], weighting: Int[Array, " m"], k: int
+) -> Population:
+    """A population of the right shapes, with uniform weights over the components that each member has."""
+    m = counts.shape[0]
+    log_weights = jnp.where(jnp.arange(k) < counts[:, None], -jnp.log(counts[:, None].astype(float)), -jnp.inf)
+    return Population(log_weights, jax.tree.map(lambda a: jnp.zeros((m, k, *a.shape)), family), weighting)
+
+
 @partial(jax.jit, static_argnames=("k", "method"))
 def start(
     key: Key,
@@ -144,6 +153,5 @@ def start(
         weight = tiles.weight.reshape(g * b, -1)[:, weighting]
         adaptive, lloyd = METHODS[method]
         labels = seed_labels(key, embed(family, tiles), weight, counts, k=k, adaptive=adaptive, lloyd=lloyd)
-    log_weights = jnp.where(jnp.arange(k) < counts[:, None], -jnp.log(counts[:, None].astype(float)), -jnp.inf)
-    stacked = jax.tree.map(lambda a: jnp.zeros((m, k, *a.shape)), family)
-    return from_labels(Population(log_weights, stacked, weighting), tiles, labels.reshape(g, b, m), counts, regularise)
+    base = template(family, counts, weighting, k)
+    return from_labels(base, tiles, labels.reshape(g, b, m), counts, regularise)

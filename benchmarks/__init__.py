@@ -1,0 +1,1 @@
+"""Figures that matter, each made again by one command: `python -m benchmarks NAME`."""
