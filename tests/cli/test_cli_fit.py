@@ -61,7 +61,7 @@ def test_groups_are_held_out_whole_and_counted(run: Any, table: Path, tmp_path: 
 
 
 def test_k_is_chosen_and_the_table_shown(run: Any, table: Path, tmp_path: Path) -> None:
-    result = run("fit", table, "-o", tmp_path / "m.tacit", "-k", "1:2", "--set", "n_starts=2", "--set", "n_folds=2")
+    result = run("fit", table, "-o", tmp_path / "m.tacit", "-k", "1:2", "--set", "n_starts=1", "--set", "n_folds=2")
     assert "k = 2: fewest components" in result.stdout
     assert "*2" in result.stdout
     assert read_manifest(tmp_path / "m.tacit")["record"]["selection"]["chosen"] == 2
@@ -69,7 +69,7 @@ def test_k_is_chosen_and_the_table_shown(run: Any, table: Path, tmp_path: Path) 
 
 def test_segments_follow_the_components(run: Any, table: Path, tmp_path: Path) -> None:
     model = tmp_path / "m.tacit"
-    args = ("-k", "1:3", "--select", "segments", "--set", "n_starts=2")
+    args = ("-k", "1:2", "--select", "segments", "--set", "n_starts=2", "--set", "n_finish=2")
     assert run("fit", table, "-o", model, *args).exit_code == 0
     header = run("latent", model, table).stdout.splitlines()[0]
     assert "most_probable_component" in header

@@ -28,7 +28,7 @@ TABLES = {
         {"x": np.repeat(X[:30], 2), "y": np.repeat(Y[:30], 2), "z": np.repeat(Y[30:], 2)},
         "duplicate-rows",
     ),
-    "a sum of others": ({"x": X, "y": Y, "z": X + Y}, "variance-floor"),
+    "a function of another": ({"x": X, "y": 2 * X + 1}, "variance-floor"),
     "large offset": ({"x": X + 1e9, "y": Y}, "offset"),
     "huge values": ({"x": X * 1e200, "y": Y}, "huge"),
     "extreme outlier": ({"x": changed(X, 3, 1e12), "y": Y}, "outlier"),
@@ -54,13 +54,13 @@ def test_an_odd_table_gives_a_finite_model_and_a_warning(run: Any, tmp_path: Pat
 def test_ever_other_cells_missing_is_still_one_fit(run: Any, tmp_path: Path) -> None:
     """Nearly every row has its own pattern of missing cells."""
     rng = np.random.default_rng(0)
-    y = rng.normal(size=(150, 8)) + 3 * (np.arange(150) % 2)[:, None]
+    y = rng.normal(size=(120, 8)) + 3 * (np.arange(120) % 2)[:, None]
     cells = np.where(rng.random(y.shape) < 0.4, "", y.round(4).astype(str))
     data, model = tmp_path / "t.csv", tmp_path / "m.tacit"
     data.write_text("\n".join([",".join("abcdefgh"), *map(",".join, cells.tolist())]) + "\n")
     patterns = {tuple(row) for row in (cells == "").tolist()}
-    assert len(patterns) > 100
-    result = run("fit", data, "-o", model, "-k", 2, "--set", "n_starts=2", "--holdout", 0, "--json")
+    assert len(patterns) > 90
+    result = run("fit", data, "-o", model, "-k", 1, "--holdout", 0, "--json")
     assert result.exit_code == 0, result.stderr
     assert "missing-at-random" in result.stdout
     values = json.loads(run("score", model, data, "--json").stdout)["result"]["columns"]["log_density"]

@@ -19,6 +19,7 @@ _NAMED = 3
 @options.ROWS
 @click.option(
     "--rate",
+    metavar="SHARE",
     type=click.FloatRange(0, 1, min_open=True),
     default=0.01,
     show_default=True,

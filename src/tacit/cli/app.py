@@ -89,9 +89,14 @@ def _command_of(args: Sequence[str]) -> str | None:
     return next((arg for arg in args if arg in COMMANDS), None)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="tacit-lvm", prog_name="tacit", message="%(prog)s %(version)s")
-def app() -> None:
+@click.pass_context
+def app(ctx: click.Context) -> None:
     """Fit once, ask anything: learn the density of a table, and ask it for any column given any others.
 
     \b
@@ -100,3 +105,5 @@ def app() -> None:
       tacit fit DATA -o M.tacit --report R.html    choose, fit, judge
       tacit predict M.tacit ROWS --target COL      an exact answer, holes allowed
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ FITTING = options.together(
     click.option("-k", "k", default="auto", show_default=True, metavar="auto|5|1:8", help="Number of components."),
     click.option(
         "--holdout",
+        metavar="SHARE",
         type=click.FloatRange(0, 1, max_open=True),
         default=0.2,
         show_default=True,
@@ -98,7 +100,9 @@ def fit_and_write(
     with watched() as progress:
         fitted = fit_table(schema, rows, job, progress=progress)
         progress("describing", 0, 1)
-        record = make_record(prepared.table, prepared.checked, rows, job, fitted, title=data, command=command_line)
+        record = make_record(
+            prepared.table, prepared.checked, rows, job, fitted, title=Path(data).name, command=command_line
+        )
         progress("describing", 1, 1)
     save_model(fitted, record, output, force=force)
     if report is not None:

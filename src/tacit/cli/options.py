@@ -17,7 +17,9 @@ DATA = click.argument("data", type=click.Path(allow_dash=True))
 OUTPUT = click.option("-o", "--output", default="-", metavar="FILE", help="Where to write; - is standard output.")
 FORCE = click.option("--force", is_flag=True, help="Overwrite files that exist.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Results, and errors, as JSON on standard output.")
-SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything random.")
+SEED = click.option(
+    "--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Of everything random."
+)
 KEEP = click.option("--keep", metavar="COL,COL", default="", help="Columns of the rows to copy into the output.")
 
 

@@ -13,7 +13,7 @@ from tacit.cli.tables import check_outputs, read_rows, write_result
 @click.command("sample", short_help="Draw rows from the model, some columns fixed if you like.")
 @options.MODEL
 @click.argument("rows", type=click.Path(allow_dash=True), required=False)
-@click.option("-n", "n", type=click.IntRange(1), required=True, help="How many rows; with ROWS, how many for each.")
+@click.option("-n", "n", type=click.IntRange(1), metavar="N", required=True, help="Rows; with ROWS, for each of them.")
 @click.option("--given", multiple=True, metavar="COL=VALUE", help="Fix a column; may repeat.")
 @options.together(options.SEED, options.OUTPUT, options.FORCE, options.JSON)
 def command(

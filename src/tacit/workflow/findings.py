@@ -15,6 +15,7 @@ from tacit.workflow.table_mixture import TableMixture
 
 _NORMAL_95 = 1.96
 _FEW_HELDOUT = 30
+_NOTABLE_DROP = 1e-2  # nats a row
 
 
 def fit_findings(fitted: FittedTable, job: Job, rows: Rows) -> list[Finding]:
@@ -36,8 +37,12 @@ def _ending(fitted: FittedTable, job: Job) -> Iterator[Finding]:
         mend = f"Allow more with --set max_steps={10 * job.settings.max_steps}."
         yield Finding("warning", "not-converged", message, mend=mend)
     if verdict == "decreased":
-        message = f"The log-likelihood fell by {fitted.fit.drop:.2g} nats a row between two steps."
-        yield Finding("warning", "decreased", message, mend="Ask for fewer components, or drop a dependent column.")
+        message = (
+            f"The log-likelihood fell by {fitted.fit.drop:.2g} nats a row between two steps. The variance floor and "
+            "the pseudo-row of each discrete column, which every step adds, do that where a component has few rows."
+        )
+        severity: Severity = "warning" if fitted.fit.drop > _NOTABLE_DROP else "note"
+        yield Finding(severity, "decreased", message, mend="Ask for fewer components, or drop a dependent column.")
     if verdict == "non-finite":
         yield Finding("warning", "non-finite", "EM met a step that is not finite.", mend="Ask for fewer components.")
 

@@ -88,7 +88,7 @@ def verdict(fitted: FittedTable) -> dict[str, str]:
     text = {
         "converged": f"EM converged after {fit.steps} steps.",
         "ran out of steps": f"EM stopped after {fit.steps} steps before it had converged.",
-        "decreased": "EM's log-likelihood fell between two steps, which it never should: a sign of lost digits.",
+        "decreased": f"EM's log-likelihood fell by {fit.drop:.2g} nats a row between two steps before it settled.",
         "non-finite": "EM met a step that is not finite.",
     }.get(fit.verdict, f"EM {fit.verdict} after {fit.steps} steps.")
     if fitted.refitted:
