@@ -14,7 +14,7 @@ from tacit.cli.tables import check_outputs, kept, read_rows, write_result
 _NAMED = 3
 
 
-@click.command("anomalies", short_help="The odd rows, and what makes them odd.")
+@click.command("anomalies")
 @options.MODEL
 @options.ROWS
 @click.option(

@@ -12,7 +12,7 @@ from tacit.cli.preparing import prepare
 from tacit.cli.tables import check_outputs, write_json
 
 
-@click.command("check", short_help="What is in a table, what is wrong with it, how each column is read.")
+@click.command("check")
 @options.DATA
 @click.option("-o", "--output", metavar="F.toml", help="Write the schema, to edit and to give to tacit fit --schema.")
 @options.together(options.SCHEMA, options.FORCE, options.JSON)

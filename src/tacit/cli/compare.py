@@ -14,7 +14,7 @@ from tacit.cli.preparing import prepare, with_settings
 from tacit.cli.tables import write_json
 
 
-@click.command("compare", short_help="The mixture beside plain baselines on the same held-out rows.")
+@click.command("compare")
 @options.DATA
 @FITTING
 @options.together(options.SCHEMA, options.JSON)

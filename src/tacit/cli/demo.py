@@ -19,7 +19,7 @@ _ASKED = 6  # rows kept back, to be asked about
 _FILES = ("tumours.csv", "holes.csv", "schema.toml", "model.tacit", "report.html", "predictions.csv", "samples.csv")
 
 
-@click.command("demo", short_help="The whole job on a real table, to see what comes out.")
+@click.command("demo")
 @click.option("-o", "--output", default="tacit-demo", show_default=True, metavar="DIR", help="Where the files go.")
 @options.together(options.SEED, options.FORCE, options.JSON)
 def command(output: str, seed: int, force: bool, as_json: bool) -> None:

@@ -27,7 +27,7 @@ FITTING = options.together(
 )
 
 
-@click.command("fit", short_help="Learn the density of a table.")
+@click.command("fit")
 @options.DATA
 @click.option("-o", "--output", required=True, metavar="M.tacit", help="The model file to write.")
 @click.option("--report", metavar="R.html", help="Also write a report, one page that works offline.")

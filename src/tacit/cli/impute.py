@@ -8,7 +8,7 @@ from tacit.cli import options
 from tacit.cli.tables import check_outputs, read_rows, write_result
 
 
-@click.command("impute", short_help="Fill the missing cells.")
+@click.command("impute")
 @options.MODEL
 @options.ROWS
 @click.option("--draws", type=click.IntRange(1), metavar="M", help="Draw the cells M times instead: M tables, stacked.")

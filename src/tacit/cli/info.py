@@ -14,7 +14,7 @@ from tacit.cli.tables import write_json
 _PACKAGES = ("tacit-lvm", "jax", "jaxlib", "equinox", "numpy", "scipy", "scikit-learn", "pyarrow")
 
 
-@click.command("info", short_help="What is in a model file, or in this installation.")
+@click.command("info")
 @click.argument("model", type=click.Path(), required=False)
 @options.JSON
 def command(model: str | None, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from tacit.cli import options
 from tacit.cli.tables import check_outputs, kept, read_rows, write_result
 
 
-@click.command("latent", short_help="Which component each row comes from.")
+@click.command("latent")
 @options.together(options.MODEL, options.ROWS, options.OUTPUT, options.KEEP, options.FORCE, options.JSON)
 def command(model: str, rows: str, output: str, keep: str, force: bool, as_json: bool) -> None:
     """The probability of each component given the cells of each row, and the most probable one.

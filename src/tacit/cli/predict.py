@@ -10,7 +10,7 @@ from tacit.cli import options
 from tacit.cli.tables import check_outputs, kept, read_rows, write_result
 
 
-@click.command("predict", short_help="Any column given whatever other cells are there.")
+@click.command("predict")
 @options.MODEL
 @options.ROWS
 @click.option("--target", "targets", multiple=True, required=True, metavar="COL", help="What to predict; may repeat.")

@@ -9,7 +9,7 @@ from tacit.cli.failures import note
 from tacit.cli.tables import check_outputs, read_rows, write_json
 
 
-@click.command("report", short_help="The report of a model file, again or on other rows.")
+@click.command("report")
 @options.MODEL
 @click.argument("data", type=click.Path(allow_dash=True), required=False)
 @click.option("-o", "--output", required=True, metavar="R.html", help="The page to write.")

@@ -10,7 +10,7 @@ from tacit.cli import options
 from tacit.cli.tables import check_outputs, read_rows, write_result
 
 
-@click.command("sample", short_help="Draw rows from the model, some columns fixed if you like.")
+@click.command("sample")
 @options.MODEL
 @click.argument("rows", type=click.Path(allow_dash=True), required=False)
 @click.option("-n", "n", type=click.IntRange(1), metavar="N", required=True, help="Rows; with ROWS, for each of them.")

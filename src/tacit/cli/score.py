@@ -9,7 +9,7 @@ from tacit.cli.failures import note
 from tacit.cli.tables import check_outputs, kept, read_rows, write_result
 
 
-@click.command("score", short_help="The log density of each row.")
+@click.command("score")
 @options.together(options.MODEL, options.ROWS, options.OUTPUT, options.KEEP, options.FORCE, options.JSON)
 def command(model: str, rows: str, output: str, keep: str, force: bool, as_json: bool) -> None:
     """The log density of each row of ROWS, in nats and in the units of the table.
