@@ -60,7 +60,8 @@ def _walk() -> list[str]:
     for number, ((x, y), (_, name)) in enumerate(zip(points, WALK, strict=True), start=1):
         parts.append(f'<circle cx="{x:g}" cy="{y - 6:g}" r="9" fill="{LINE}"/>')
         parts.append(_text(x, y - 2, str(number), size=11, colour="white", rest='text-anchor="middle"'))
-        parts.append(_text(x, y + 16, name, size=11, rest='text-anchor="middle"'))
+        halo = f'text-anchor="middle" paint-order="stroke" stroke="{FILL}" stroke-width="5"'
+        parts.append(_text(x, y + 16, name, size=11, rest=halo))
     return parts
 
 
@@ -68,7 +69,7 @@ def layers_svg() -> str:
     """The picture of docs/architecture.md."""
     height = 34 + len(LAYERS) * (BAND + GAP) + 8
     head = _text(20, 22, "A file imports only from bands below its own.", colour=SOFT)
-    way = _text(LEFT - 12, 22, "The way of a row, from file to page:", colour=LINE)
+    way = _text(LEFT + 60, 22, "The way of a row of data, from file to page", colour=LINE)
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">',
