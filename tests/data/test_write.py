@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from tacit._errors import OutputError, UsageError
-from tacit.data.table import read_table
 from tacit._files import atomic_write
+from tacit.data.table import read_table
 from tacit.data.write import to_native, write_table
 
 COLUMNS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import jax
@@ -13,6 +13,7 @@ from tacit._errors import FitError
 from tacit._typing import Key
 from tacit.distributions import AbstractExponentialFamily
 from tacit.evaluation.result import mean_result, paired_difference
+from tacit.inference.degenerate import mend
 from tacit.inference.population import (
     Adjust,
     Fit,
@@ -63,6 +64,7 @@ class Selection:
     chosen: int  # number of components
     best: int  # the one with the best figure, before the rule
     n_segments: int | None = None  # to merge the components into, where segments were asked for
+    mended: Fit | None = None
 
     @property
     def candidate(self) -> Candidate:
@@ -71,13 +73,13 @@ class Selection:
 
     @property
     def fit(self) -> Fit:
-        """The best start of the chosen one."""
-        return self.candidate.starts[0]
+        """The best start of the chosen one, or what became of it where it had degenerate components."""
+        return self.mended or self.candidate.starts[0]
 
     def to_dict(self) -> dict[str, Any]:
         """The table, as JSON."""
         table = [candidate.to_dict() for candidate in self.candidates]
-        figures = {key: value for key, value in self.__dict__.items() if key != "candidates"}
+        figures = {key: value for key, value in self.__dict__.items() if key not in ("candidates", "mended")}
         return {**figures, "table": table}
 
 
@@ -164,7 +166,11 @@ def sweep(
         rows = np.arange(len(y))
         unseen = {k: log_probs[rows, i + 1 + folds] + offset for k, i in zip(ks, first, strict=True)}
         candidates = _with_cross_validation(candidates, unseen, weight, groups)
-    return _choose(candidates, method)
+    chosen = _choose(candidates, method)
+    with jax.enable_x64(True):
+        whole = Source(y, weight[:, None], pattern_columns=family.pattern_columns)
+        mended = mend(whole, chosen.fit, regularise, settings, keep=len(ks) == 1)
+    return replace(chosen, mended=mended if mended.mended else None)
 
 
 def _with_cross_validation(

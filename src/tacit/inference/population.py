@@ -22,6 +22,7 @@ START_ROWS = 20_000  # starts work on at most this many rows
 START_STEPS = 10
 CHUNK_STEPS = 25  # steps between looks at who is still running
 COMPILE_FLOPS = 2e10  # about what a core could do in the time that one compilation takes
+NOTABLE_DROP = 1e-2  # nats a row; the variance floor and pseudo-rows may cost less than this on the way
 ROUNDING_LIMIT = 1e-9  # nats a row
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -70,6 +71,7 @@ class Fit:
     precise: bool  # whether the path that keeps digits far from the centre was needed
     start: int = 0
     finished: bool = True
+    mended: tuple[str, ...] = ()  # what was done about degenerate components
 
     @property
     def converged(self) -> bool:
@@ -83,7 +85,7 @@ class Fit:
             return "non-finite"
         if not self.finished:
             return "stopped early"
-        if self.drop > 1e-6 * np.abs(self.bounds[-1:]).max(initial=1.0):
+        if self.drop > NOTABLE_DROP:
             return "decreased"
         return "converged" if self.converged else "ran out of steps"
 

@@ -27,7 +27,8 @@ def embed(family: AbstractExponentialFamily, tiles: Tiles) -> Float[Array, "n e"
     weight = jnp.max(tiles.weight, -1).reshape(-1, 1)
     mean = jnp.sum(weight * points, 0) / jnp.sum(weight)
     variance = jnp.sum(weight * (points - mean) ** 2, 0) / jnp.sum(weight)
-    return (points - mean) / jnp.sqrt(jnp.where(variance > 0, variance, 1.0))
+    # never stretched: a rare level or a fair coin would else be the clearest clusters of all
+    return (points - mean) / jnp.sqrt(jnp.maximum(variance, 1.0))
 
 
 def _distances(points: Float[Array, "n e"], centres: Float[Array, "m e"]) -> Float[Array, "n m"]:

@@ -55,7 +55,7 @@ def _rows_per_tile(sizes: np.ndarray, largest: int) -> int:
 
     A tile costs about as much as 32 rows on top of its rows (the factorisations of its pattern).
     """
-    candidates = [8 << i for i in range(10) if 8 << i <= largest] or [largest]
+    candidates = [b for b in (8, 64, 512, 4096) if b <= largest]  # few, so that few shapes are compiled
     return min(candidates, key=lambda b: int(np.sum(-(-sizes // b))) * (b + 32))
 
 

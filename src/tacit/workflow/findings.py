@@ -15,7 +15,6 @@ from tacit.workflow.table_mixture import TableMixture
 
 _NORMAL_95 = 1.96
 _FEW_HELDOUT = 30
-_NOTABLE_DROP = 1e-2  # nats a row
 
 
 def fit_findings(fitted: FittedTable, job: Job, rows: Rows) -> list[Finding]:
@@ -41,8 +40,7 @@ def _ending(fitted: FittedTable, job: Job) -> Iterator[Finding]:
             f"The log-likelihood fell by {fitted.fit.drop:.2g} nats a row between two steps. The variance floor and "
             "the pseudo-row of each discrete column, which every step adds, do that where a component has few rows."
         )
-        severity: Severity = "warning" if fitted.fit.drop > _NOTABLE_DROP else "note"
-        yield Finding(severity, "decreased", message, mend="Ask for fewer components, or drop a dependent column.")
+        yield Finding("warning", "decreased", message, mend="Ask for fewer components, or drop a dependent column.")
     if verdict == "non-finite":
         yield Finding("warning", "non-finite", "EM met a step that is not finite.", mend="Ask for fewer components.")
 
@@ -106,6 +104,9 @@ def _small_components(model: TableMixture, rows: Rows) -> Iterator[Finding]:
 
 def _starts(fitted: FittedTable, job: Job) -> Iterator[Finding]:
     starts = fitted.selection.candidate.starts
+    if fitted.selection.mended is not None:
+        message = f"Degenerate components, of fewer than two rows: {', then '.join(fitted.selection.mended.mended)}."
+        yield Finding("note", "degenerate", message)
     collapsed = sum(fit.verdict == "non-finite" for fit in starts)
     if collapsed:
         yield Finding("note", "collapsed-start", f"{collapsed} of {len(starts)} starts were not finite and left out.")
