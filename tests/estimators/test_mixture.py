@@ -340,3 +340,12 @@ def test_unseen_levels_and_unfinished_fits_are_said(reals: np.ndarray) -> None:
     assert_allclose(found, model.score_samples({"x": [1.0], "letter": [None]}))
     with pytest.warns(ConvergenceWarning, match="ran out of steps"):
         assert not Mixture(2, max_iter=1, **SETTINGS).fit(reals).converged_
+
+
+def test_a_fair_coin_does_not_draw_the_starts_away_from_the_clusters() -> None:
+    random = np.random.default_rng(0)
+    table = {"x": np.r_[random.normal(0, 1, 100), random.normal(8, 1, 100)], "coin": random.integers(0, 2, 200)}
+    model = Mixture(2, random_state=0, n_init=4).fit(table)
+    found = np.array([start["log_likelihood"] for start in model.restarts_])
+    assert np.all(found > found[0] - 0.01)  # every start finds the two clusters
+    assert abs(model.weights_[0] - 0.5) < 0.01

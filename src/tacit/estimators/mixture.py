@@ -84,11 +84,11 @@ class Mixture(TableAnswers, DensityMixin, BaseEstimator):
 
     >>> random = np.random.default_rng(0)
     >>> big = random.random(120) < 0.4
-    >>> table = {"size": big * 6.0 + random.normal(size=120), "name": np.where(big, "b", "a")}
+    >>> table = {"size": 1 + 6 * big + random.normal(size=120), "name": np.where(big, "b", "a")}
     >>> mixture = Mixture(2, random_state=0).fit(table)
     >>> mixture.predict({"name": ["a", "b"]}, "size").round().tolist()
-    [0.0, 6.0]
-    >>> mixture.condition({"size": 6.5}).predict_distribution("name").mode().tolist()
+    [1.0, 7.0]
+    >>> mixture.condition({"size": 7.5}).predict_distribution("name").mode().tolist()
     ['b']
     """
 
