@@ -21,7 +21,8 @@ main()
 
 
 def start(*args: object, code: str = "from tacit.cli import main; main()", **more: object) -> subprocess.Popen[str]:
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", **more.pop("env", {})}  # type: ignore[dict-item]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    environment = {**inherited, "JAX_PLATFORMS": "cpu", **more.pop("env", {})}  # type: ignore[dict-item]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
     command = [sys.executable, "-c", code, *map(str, args)]
     return subprocess.Popen(command, text=True, env=environment, **streams)  # type: ignore[call-overload,no-any-return]

@@ -71,11 +71,13 @@ def test_cross_validation_takes_the_folds_it_is_given() -> None:
     assert model.n_components_ == 2
 
 
-def test_segments_are_chosen_by_icl() -> None:
+def test_segments_take_components_by_bic_and_their_number_by_icl() -> None:
     model = GaussianMixture("auto", select="segments", n_init=2, random_state=0).fit(_rows(40))
-    table = {c.k: c.icl for c in model.selection_.candidates}
-    assert list(table) == list(range(1, 11))  # 40 rows: ten components of four rows
-    assert model.n_components_ == min(table, key=table.__getitem__)
+    candidates = model.selection_.candidates
+    assert [c.k for c in candidates] == list(range(1, 11))  # 40 rows: ten components of four rows
+    assert model.selection_.chosen == min(candidates, key=lambda c: c.bic).k
+    best = min(candidates, key=lambda c: c.icl).k
+    assert model.selection_.n_segments == min(best, model.selection_.chosen)
     assert model.selection_.candidates[0].cv is None
 
 

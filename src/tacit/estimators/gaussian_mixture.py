@@ -58,7 +58,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         cv: folds that choose among several numbers of components: how many, dealt at random, or a splitter or list
             of splits whose test parts are disjoint and together all rows.
         select: "density" (the fewest components within one standard error of the best cross-validated
-            log-likelihood) or "segments" (the smallest ICL).
+            log-likelihood) or "segments" (components by the smallest BIC).
 
     Attributes:
         n_components_: number of components of the fit.

@@ -17,14 +17,15 @@ from tacit.inference.source import Source
 from tacit.inference.starts import embed, from_labels, template
 from tacit.models import FiniteMixture
 
-LEAST_ROWS = 2.0  # a component of fewer rows describes a row, not a group
+LEAST_ROWS = 2  # a component of fewer rows describes a row, not a group; a covariance needs more
 ATTEMPTS = 2
 
 
 def degenerate(fit: Fit, total_weight: float) -> Bool[np.ndarray, " k"]:
-    """Which components hold fewer than `LEAST_ROWS` rows, where there are rows enough for all."""
+    """Which components hold fewer rows than their parameters need, where there are rows enough for all."""
     mass = np.exp(fit.mixture.log_weights) * total_weight
-    return (mass < LEAST_ROWS) & (total_weight >= 2 * LEAST_ROWS * len(mass))
+    least = max(LEAST_ROWS, len(fit.mixture.components.pattern_columns) + 1)
+    return (mass < least) & (total_weight >= 2 * least * len(mass))
 
 
 def mend(source: Source, fit: Fit, regularise: Any, settings: Settings, *, keep: bool) -> Fit:
