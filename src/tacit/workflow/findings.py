@@ -105,7 +105,8 @@ def _small_components(model: TableMixture, rows: Rows) -> Iterator[Finding]:
 def _starts(fitted: FittedTable, job: Job) -> Iterator[Finding]:
     starts = fitted.selection.candidate.starts
     if fitted.selection.mended is not None:
-        message = f"Degenerate components, of fewer rows than their parameters need: {', then '.join(fitted.selection.mended.mended)}."
+        done = ", then ".join(fitted.selection.mended.mended)
+        message = f"Degenerate components, of fewer rows than their parameters need: {done}."
         yield Finding("note", "degenerate", message)
     collapsed = sum(fit.verdict == "non-finite" for fit in starts)
     if collapsed:
