@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from tacit._errors import DataError
 
+MEASURED_ROWS = 100_000
 LARGEST = 1e140  # of a cell in model units: its square, in units of a small variance, is still a float
 
 
@@ -27,7 +28,7 @@ class Units:
         With `common` all columns share the largest scale, so that a single variance stays a single variance.
         Raises `DataError` for a column without a value, or with one beyond all measure.
         """
-        measured = [_measure(column[~np.isnan(column)], name) for column, name in zip(X.T, names, strict=True)]
+        measured = [_measure(column, name) for column, name in zip(X.T, names, strict=True)]
         centre, spread = (np.array(part) for part in zip(*measured, strict=True))
         spread = np.maximum(spread, floor)
         exponent = np.frexp(np.where(spread > 0, spread, 1.0))[1]
@@ -50,25 +51,33 @@ class Units:
 
     def log_jacobian(self, X: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
         """What a row's log density in model units lacks of that in the user's: `-sum log scale` over present cells."""
-        total = np.zeros(len(X))
+        total = np.broadcast_to(-np.sum(self.exponent) * np.log(2.0), len(X))  # one number while no cell is missing
         for column, exponent in zip(X.T, self.exponent, strict=True):
-            if exponent:
-                total -= ~np.isnan(column) * (exponent * np.log(2.0))
+            missing = np.isnan(column)
+            if exponent and missing.any():
+                total = total + missing * (exponent * np.log(2.0))
         return total
 
 
-def _measure(values: Float[np.ndarray, " n"], name: str) -> tuple[float, float]:
-    """Median, and a robust spread about it: 0 for a constant column."""
+def _measure(column: Float[np.ndarray, " n"], name: str) -> tuple[float, float]:
+    """Median, and a robust spread about it: 0 for a constant column. A long column is measured on a part of it."""
+    values = column[:: max(len(column) // MEASURED_ROWS, 1)]
+    values = values[~np.isnan(values)]
+    if not len(values):
+        values = column[~np.isnan(column)]
     if not len(values):
         raise DataError("no value is present in this column.", where=name, mend="Leave the column out.")
-    exponent = np.frexp(np.abs(values).max())[1]
+    low, high = np.fmin.reduce(column), np.fmax.reduce(column)
+    exponent = np.frexp(max(abs(low), abs(high)))[1]
     small = np.ldexp(values, -exponent)  # sums and differences of values near the largest float stay finite
     middle = np.median(small)
     distance = np.abs(small - middle)
     spread = np.median(distance) or np.mean(distance)
-    if distance.max() > LARGEST * spread:
+    spread = spread or abs(np.ldexp(high, -exponent) - np.ldexp(low, -exponent))  # rare values that the part missed
+    far = max((high, low), key=lambda value: abs(np.ldexp(value, -exponent) - middle))
+    if abs(np.ldexp(far, -exponent) - middle) > LARGEST * spread:
         raise DataError(
-            f"the value {values[np.argmax(distance)]:g} lies more than {LARGEST:g} times the usual spread away.",
+            f"the value {far:g} lies more than {LARGEST:g} times the usual spread away.",
             where=name,
             mend="Correct it, or mark the cell as missing.",
         )

@@ -83,7 +83,8 @@ class Selection:
         return {**figures, "table": table}
 
 
-def _candidate(k: int, starts: list[Fit], weight: np.ndarray, entropy: np.ndarray, offset: np.ndarray) -> Candidate:
+def _candidate(k: int, starts: list[Fit], total: float, entropy: float, shift: float) -> Candidate:
+    """`total` is the weight of all rows, `shift` what turns a log-likelihood into the user's units."""
     fit = starts[0]
     if not np.isfinite(fit.log_likelihood):
         raise FitError(
@@ -91,22 +92,27 @@ def _candidate(k: int, starts: list[Fit], weight: np.ndarray, entropy: np.ndarra
             mend="Ask for fewer components, or set a larger variance floor (reg_covar).",
         )
     p = fit.mixture.n_parameters()
-    log_likelihood = fit.log_likelihood + float(weight @ offset)
+    log_likelihood = fit.log_likelihood + shift
     aic = -2 * log_likelihood + 2 * p
-    bic = -2 * log_likelihood + p * float(np.log(weight.sum()))
-    return Candidate(k, log_likelihood, p, aic, bic, bic + 2 * float(weight @ entropy), starts=starts)
+    bic = -2 * log_likelihood + p * float(np.log(total))
+    return Candidate(k, log_likelihood, p, aic, bic, bic + 2 * entropy, starts=starts)
 
 
 def fixed(
     source: Source, starts: list[Fit], *, weight: np.ndarray | None = None, offset: np.ndarray | None = None
 ) -> Selection:
     """The record of a fit whose number of components was given; `weight` and `offset` as in `sweep`."""
-    n = len(source.y)
-    weight, offset = np.ones(n) if weight is None else weight, np.zeros(n) if offset is None else offset
     with jax.enable_x64(True):
-        _, entropies = score_rows(source, starts[:1])
-    k = starts[0].mixture.n_components
-    return _choose([_candidate(k, starts, weight, entropies[:, 0], offset)], "fixed")
+        _, entropies = score_rows(source, starts[:1], per_row=False)
+    k, total = starts[0].mixture.n_components, float(source.total_weight()[0])
+    return _choose([_candidate(k, starts, total, float(entropies[0]), _shift(weight, offset))], "fixed")
+
+
+def _shift(weight: np.ndarray | None, offset: np.ndarray | None) -> float:
+    """Weighted sum of the offsets."""
+    if offset is None:
+        return 0.0
+    return float(np.sum(offset) if weight is None else weight @ offset)
 
 
 def sweep(
@@ -149,32 +155,34 @@ def sweep(
         progress: called with stage, done, total.
     """
     ks = sorted(set(ks))
-    weight = np.ones(len(y)) if weight is None else weight
-    offset = np.zeros(len(y)) if offset is None else offset
     n_folds = 0 if folds is None else int(folds.max()) + 1
-    weighting = weight[:, None]
+    alone = weighting = None if weight is None else weight[:, None]
     if folds is not None:
-        weighting = np.hstack([weighting, weighting * (folds[:, None] != np.arange(n_folds))])
+        counts = np.ones((len(y), 1)) if alone is None else alone
+        weighting = np.hstack([counts, counts * (folds[:, None] != np.arange(n_folds))])
     members = [Member(k, column) for k in ks for column in range(n_folds + 1)]
     with jax.enable_x64(True):
         source = Source(y, weighting, pattern_columns=family.pattern_columns)
         fits = fit_population(source, family, members, regularise, settings, key=key, adjust=adjust, progress=progress)
-        log_probs, entropies = score_rows(source, [starts[0] for starts in fits])
+        best = [starts[0] for starts in fits]
+        log_probs, entropies = score_rows(source, best, per_row=folds is not None)
+    total, shift = float(source.total_weight()[0]), _shift(weight, offset)
     first = [i * (n_folds + 1) for i in range(len(ks))]  # of each k, the member that sees all rows
-    candidates = [_candidate(k, fits[i], weight, entropies[:, i], offset) for k, i in zip(ks, first, strict=True)]
+    candidates = [_candidate(k, fits[i], total, float(entropies[i]), shift) for k, i in zip(ks, first, strict=True)]
     if folds is not None:
         rows = np.arange(len(y))
-        unseen = {k: log_probs[rows, i + 1 + folds] + offset for k, i in zip(ks, first, strict=True)}
+        base = np.zeros(len(y)) if offset is None else offset
+        unseen = {k: log_probs[rows, i + 1 + folds] + base for k, i in zip(ks, first, strict=True)}
         candidates = _with_cross_validation(candidates, unseen, weight, groups)
     chosen = _choose(candidates, method)
     with jax.enable_x64(True):
-        whole = Source(y, weight[:, None], pattern_columns=family.pattern_columns)
+        whole = Source(y, alone, pattern_columns=family.pattern_columns)
         mended = mend(whole, chosen.fit, regularise, settings, keep=len(ks) == 1)
     return replace(chosen, mended=mended if mended.mended else None)
 
 
 def _with_cross_validation(
-    candidates: list[Candidate], scores: dict[int, np.ndarray], weight: np.ndarray, groups: np.ndarray | None
+    candidates: list[Candidate], scores: dict[int, np.ndarray], weight: np.ndarray | None, groups: np.ndarray | None
 ) -> list[Candidate]:
     figures = {k: mean_result("log density", s, weight=weight, groups=groups) for k, s in scores.items()}
     best = max(figures, key=lambda k: figures[k].value)

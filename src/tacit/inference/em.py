@@ -155,17 +155,21 @@ def summarise(population: Population, tiles: Tiles, *, precise: bool = False) ->
 
 def score(
     population: Population, tiles: Tiles, *, precise: bool = False
-) -> tuple[Float[Array, "g b m"], Float[Array, "g b m"]]:
-    """Log density of every row under every member, and the entropy of its responsibilities, in nats."""
+) -> tuple[Float[Array, "g b m"], Float[Array, " m"]]:
+    """Log density of every row under every member, and the entropy of its responsibilities over all rows, in nats.
+
+    The entropy is summed under the first weighting.
+    """
     joints = _Joints(population, tiles, precise)
 
-    def tile_scores(tile: Tiles) -> tuple[Float[Array, "b m"], Float[Array, "b m"]]:
+    def tile_scores(tile: Tiles) -> tuple[Float[Array, "b m"], Float[Array, " m"]]:
         joint = joints(tile)[0]
         log_prob = jax.nn.logsumexp(joint, -1)
         log_r = jnp.maximum(joint - log_prob[..., None], -1e4)  # 0 log 0 is 0
-        return log_prob, -jnp.sum(jnp.exp(log_r) * log_r, -1)
+        return log_prob, -tile.weight[:, 0] @ jnp.sum(jnp.exp(log_r) * log_r, -1)
 
-    return jax.lax.map(tile_scores, tiles)
+    log_probs, entropies = jax.lax.map(tile_scores, tiles)
+    return log_probs, jnp.sum(entropies, 0)
 
 
 def maximise(population: Population, summary: Summary, regularise: Any, *, centred: bool) -> Population:

@@ -232,8 +232,11 @@ def refine(
     return _record(state, runner.log_likelihoods(state.population), bounds, precise=runner.precise)
 
 
-def score_rows(source: Source, fits: Sequence[Fit]) -> tuple[np.ndarray, np.ndarray]:
-    """Log density (n, f) of every row under every fit, and the entropy of its responsibilities, in nats."""
+def score_rows(source: Source, fits: Sequence[Fit], *, per_row: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Log density (n, f) of every row under every fit, and the entropy (f,) of all responsibilities, in nats.
+
+    The entropy is summed under the first weighting of the rows. Without `per_row` the densities are left out (n, 0).
+    """
     k = max(fit.mixture.n_components for fit in fits)
 
     def padded(arrays: Sequence[np.ndarray], fill: float | None) -> np.ndarray:
@@ -244,15 +247,18 @@ def score_rows(source: Source, fits: Sequence[Fit]) -> tuple[np.ndarray, np.ndar
     components = jax.tree.map(lambda *a: padded(a, None), *[fit.mixture.components for fit in fits])
     population = em.Population(log_weights, components, np.zeros(len(fits), int))
     runner = _Runner(source, population, None, 0.0, precise=any(fit.precise for fit in fits))
-    scores, offset = [np.empty((len(source.y), len(fits))) for _ in range(2)], 0
+    scores = np.empty((len(source.y), len(fits) if per_row else 0))
+    entropies, offset = np.zeros(len(fits)), 0
     for tiles in runner.passes():
+        log_probs, entropy = _score(population, tiles, precise=runner.precise)
+        entropies += np.asarray(entropy)
         index = np.asarray(tiles.index).ravel()
         n = min(int(index.max(initial=0)) + 1, len(source.y) - offset)
         real = index < n
-        for into, part in zip(scores, _score(population, tiles, precise=runner.precise), strict=True):
-            into[index[real] + offset] = np.asarray(part).reshape(-1, len(fits))[real]
+        if per_row:
+            scores[index[real] + offset] = np.asarray(log_probs).reshape(-1, len(fits))[real]
         offset += n
-    return scores[0], scores[1]
+    return scores, entropies
 
 
 def _buckets(members: Sequence[Member], ratio: float) -> list[list[int]]:
