@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from tacit._typing import Array
 
-TILE_BYTES = 4 << 20  # of the widest array a tile makes: it should stay in cache
+TILE_BYTES = 5 << 20  # of the widest array a tile makes: it should stay in cache
 LARGEST_TILE = 4096
 FEW_ROWS = 16_384  # up to here a pass costs less than to compile it
 CHUNK_BYTES = 4 << 20  # of rows that a longer table has on the device at a time
