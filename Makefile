@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
+PAGES := README.md $(wildcard docs/*.md docs/*/*.md)
 
 .PHONY: demo test test-slow check format lint types layers docs bench clean
 
@@ -36,7 +37,7 @@ layers: $(READY)
 	$(BIN)/lint-imports
 
 docs: $(READY)
-	$(BIN)/python -m pytest --doctest-modules src/tacit --doctest-glob='*.md' docs README.md -p no:cacheprovider
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --doctest-modules --doctest-glob='*.md' src/tacit $(PAGES)
 
 bench: $(READY)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,bench]'
