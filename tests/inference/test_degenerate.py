@@ -9,7 +9,8 @@ import pytest
 from tacit.distributions import MultivariateNormal
 from tacit.inference.degenerate import degenerate, mend
 from tacit.inference.em import Population
-from tacit.inference.population import Fit, Settings, refine
+from tacit.inference.fit import Fit, Settings
+from tacit.inference.population import refine
 from tacit.inference.source import Source
 
 

@@ -13,7 +13,8 @@ from scipy import stats
 
 from tacit.distributions import Bernoulli, CategoricalColumn, MultivariateNormal, Poisson, Product
 from tacit.inference import em
-from tacit.inference.population import Member, Settings, fit_population, refine, score_rows
+from tacit.inference.fit import Member, Settings
+from tacit.inference.population import fit_population, refine, score_rows
 from tacit.inference.source import Source
 from tacit.inference.tiles import make_tiles
 

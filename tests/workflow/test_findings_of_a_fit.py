@@ -16,7 +16,7 @@ from tacit.distributions import MultivariateNormal, Product
 from tacit.evaluation.result import Result
 from tacit.evaluation.selection import Candidate, Selection
 from tacit.inference import em
-from tacit.inference.population import Fit, Settings
+from tacit.inference.fit import Fit, Settings
 from tacit.models import FiniteMixture
 from tacit.workflow.estimate import estimate
 from tacit.workflow.findings import fit_findings

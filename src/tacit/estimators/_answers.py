@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from tacit._errors import TacitWarning, UsageError
@@ -17,10 +16,8 @@ from tacit.data.schema import Schema
 from tacit.data.table import Table
 from tacit.distributions.predictive import AbstractNumericPrediction, AbstractPrediction
 from tacit.estimators import _tables
-from tacit.estimators._checks import check_weight
 from tacit.estimators._condition import ConditionedMixture
 from tacit.estimators._random import seed_of
-from tacit.evaluation.result import Result, mean_result
 from tacit.workflow import anomalies as odd
 from tacit.workflow.filling import filled
 from tacit.workflow.table_mixture import TableMixture
@@ -39,21 +36,8 @@ class TableAnswers:
         rows = self._rows(X)
         return self.model_.log_prob(rows)
 
-    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
-        """Mean log density, nats a row (never R2). `evaluate` gives it with its standard error."""
-        log_probs = self.score_samples(X)
-        return float(np.average(log_probs, weights=check_weight(sample_weight, len(log_probs))))
-
-    def evaluate(self, X: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> Result:
-        """Mean log density with its standard error over rows, or over `groups` (n,) of rows that belong together."""
-        log_probs = self.score_samples(X)
-        return mean_result(
-            "mean log density",
-            log_probs,
-            weight=check_weight(sample_weight, len(log_probs)),
-            groups=groups,
-            reference=self.schema_.reference(),
-        )
+    def _reference(self) -> str:
+        return self.schema_.reference()
 
     def responsibilities(self, X: Any) -> Float[np.ndarray, "n k"]:
         """Posterior probability of every component given the present cells of every row."""

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from tacit.data.findings import Finding
 from tacit.estimators._covariances import Covariance
-from tacit.inference.population import Fit
+from tacit.inference.fit import Fit
 
 
 def of_columns(X: Float[np.ndarray, "n d"], names: list[str]) -> list[Finding]:

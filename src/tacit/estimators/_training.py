@@ -18,7 +18,8 @@ from tacit.estimators._given import Given
 from tacit.estimators._units import ModelRows, Units
 from tacit.evaluation import selection
 from tacit.inference import em, stepwise
-from tacit.inference.population import Fit, Progress, Settings, refine
+from tacit.inference.fit import Fit, Progress, Settings
+from tacit.inference.population import refine
 from tacit.inference.source import Source
 from tacit.inference.starts import template
 from tacit.models import FiniteMixture

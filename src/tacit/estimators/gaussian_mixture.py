@@ -12,30 +12,29 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax
-from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 
 from tacit._errors import UsageError
 from tacit.estimators import _findings, _training
 from tacit.estimators._candidates import fold_of_rows, numbers
-from tacit.estimators._checks import check_rows, check_weight, training_rows
+from tacit.estimators._checks import check_rows, training_rows
 from tacit.estimators._covariances import COVARIANCES, Covariance
+from tacit.estimators._density import DensityEstimator
 from tacit.estimators._given import Given
 from tacit.estimators._parameters import GAUSSIAN_MIXTURE
 from tacit.estimators._units import Units
-from tacit.evaluation.result import Result, mean_result
 from tacit.evaluation.selection import Selection
-from tacit.inference.population import Settings, quiet
+from tacit.inference.fit import Settings, quiet
 from tacit.inference.rows import log_joints
 from tacit.models import FiniteMixture
 
 FINISHED_STARTS = 3
 
 
-class GaussianMixture(DensityMixin, BaseEstimator):
+class GaussianMixture(DensityEstimator):
     """A mixture of normals, fitted by exact EM in float64.
 
         log p(y) = log sum_k w_k N(y | m_k, S_k)        nats a row, in the units of the data
@@ -178,21 +177,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         joints, offset = self._log_joints(X)
         return logsumexp(joints, axis=1) + offset
 
-    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
-        """Mean log density, nats a row. `evaluate` gives it with its standard error."""
-        log_probs = self.score_samples(X)
-        return _mean(log_probs, check_weight(sample_weight, len(log_probs)))
-
-    def evaluate(self, X: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> Result:
-        """Mean log density with its standard error over rows, or over `groups` (n,) of rows that belong together."""
-        log_probs = self.score_samples(X)
-        return mean_result(
-            "mean log density",
-            log_probs,
-            weight=check_weight(sample_weight, len(log_probs)),
-            groups=groups,
-            reference=f"{self.n_features_in_} real columns, variance floor {self.reg_covar:g}",
-        )
+    def _reference(self) -> str:
+        return f"{self.n_features_in_} real columns, variance floor {self.reg_covar:g}"
 
     def responsibilities(self, X: Any) -> Float[np.ndarray, "n k"]:
         """Posterior probability of every component given the present cells of every row."""
@@ -234,17 +220,6 @@ class GaussianMixture(DensityMixin, BaseEstimator):
 
     def _n_parameters(self) -> int:
         return self._model.n_parameters()
-
-    def _validate_params(self) -> None:
-        try:
-            super()._validate_params()
-        except InvalidParameterError as error:
-            raise UsageError(str(error)) from error
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
     def _check_warm_start(self, ks: list[int], d: int, kind: Covariance) -> None:
         if ks != [self.n_components_] or d != self.means_.shape[1] or kind is not self._kind:

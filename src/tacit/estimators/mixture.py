@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from jaxtyping import Int
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from tacit import persistence
@@ -28,8 +28,9 @@ from tacit.estimators import _tables
 from tacit.estimators._answers import TableAnswers
 from tacit.estimators._candidates import numbers
 from tacit.estimators._checks import check_weight
+from tacit.estimators._density import DensityEstimator
 from tacit.estimators._random import seed_of
-from tacit.inference.population import Progress, Settings, quiet
+from tacit.inference.fit import Progress, Settings, quiet
 from tacit.workflow.bootstrap import Bootstrap, bootstrap
 from tacit.workflow.findings import fit_findings
 from tacit.workflow.fit_table import Job, fit_table
@@ -38,7 +39,7 @@ from tacit.workflow.record import make_record
 from tacit.workflow.table_mixture import TableMixture
 
 
-class Mixture(TableAnswers, DensityMixin, BaseEstimator):
+class Mixture(TableAnswers, DensityEstimator):
     """The exact joint density of a table with columns of any kind: fit once, ask anything.
 
         log p(row) = log sum_k w_k N(real and positive columns | m_k, S_k) prod_j p(other column j | theta_kj)
@@ -250,15 +251,8 @@ class Mixture(TableAnswers, DensityMixin, BaseEstimator):
     def _progress(self) -> Progress:
         return _print if self.verbose else quiet
 
-    def _validate_params(self) -> None:
-        try:
-            super()._validate_params()
-        except InvalidParameterError as error:
-            raise UsageError(str(error)) from error
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags

@@ -14,16 +14,8 @@ from tacit._typing import Key
 from tacit.distributions import AbstractExponentialFamily
 from tacit.evaluation.result import mean_result, paired_difference
 from tacit.inference.degenerate import mend
-from tacit.inference.population import (
-    Adjust,
-    Fit,
-    Member,
-    Progress,
-    Settings,
-    fit_population,
-    quiet,
-    score_rows,
-)
+from tacit.inference.fit import Fit, Member, Progress, Settings, quiet
+from tacit.inference.population import Adjust, fit_population, score_rows
 from tacit.inference.source import Source
 
 Method = Literal["density", "segments", "fixed"]

@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float, Int
 
 from tacit.inference import em
 from tacit.inference import rows as exact
-from tacit.inference.population import Fit, Settings, refine
+from tacit.inference.fit import Fit, Settings
+from tacit.inference.population import refine
 from tacit.inference.source import Source
 from tacit.inference.starts import embed, from_labels, template
 from tacit.models import FiniteMixture

@@ -10,7 +10,8 @@ import numpy as np
 from tacit._errors import DataError, UsageError
 from tacit.data.encode import Rows
 from tacit.inference import em
-from tacit.inference.population import Fit, Progress, Settings, quiet, refine
+from tacit.inference.fit import Fit, Progress, Settings, quiet
+from tacit.inference.population import refine
 from tacit.inference.source import Source
 from tacit.models import FiniteMixture
 from tacit.workflow.parameters import parameters

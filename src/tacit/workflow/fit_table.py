@@ -18,7 +18,8 @@ from tacit.data.split import holdout as hold_out
 from tacit.evaluation.result import Result, mean_result, paired_difference
 from tacit.evaluation.selection import Method, Selection, sweep
 from tacit.inference import em
-from tacit.inference.population import Fit, Member, Progress, Settings, fit_population, quiet, refine
+from tacit.inference.fit import Fit, Member, Progress, Settings, quiet
+from tacit.inference.population import fit_population, refine
 from tacit.inference.source import Source
 from tacit.models import FiniteMixture
 from tacit.workflow.anomalies import calibrate, pvalues
