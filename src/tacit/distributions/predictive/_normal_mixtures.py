@@ -1,4 +1,4 @@
-"""Cdf, log density, slope and quantiles of rows of univariate normal mixtures.
+"""Cdf, log density and quantiles of rows of univariate normal mixtures.
 
 Parameters have shape (n, k), points (n, g). Components are taken one at a time, so that (n, g, k) never
 exists.
@@ -9,11 +9,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from tacit.distributions.predictive._base import Floats
+from tacit.distributions.predictive._newton import increasing_roots
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+_LARGEST = np.finfo(np.float64).max
+_STEP = 1e-9  # of the narrowest component: the error after a Newton step goes with the step's square
+_BLOCK = 2**19  # components times points at a time
 
 
 def cdf(u: Floats, log_weights: Floats, means: Floats, scales: Floats) -> Floats:
@@ -34,37 +39,56 @@ def log_density(u: Floats, log_weights: Floats, means: Floats, scales: Floats) -
     return total
 
 
-def slope(u: Floats, log_weights: Floats, means: Floats, scales: Floats) -> Floats:
-    """d/du log Σ_k w_k N(u; m_k, s_k²) = Σ_k r_k(u) (m_k - u)/s_k², r the responsibilities."""
-    height, total = log_density(u, log_weights, means, scales), np.zeros(u.shape)
-    for w, m, s in _components(log_weights, means, scales):
-        z = (m - u) / s
-        total += np.exp(w - 0.5 * z**2 - np.log(s) - HALF_LOG_2PI - height) * z / s
-    return total
+def height_and_slope(u: Floats, log_weights: Floats, means: Floats, scales: Floats) -> tuple[Floats, Floats]:
+    """log f = log Σ_k w_k N(u; m_k, s_k²) and its derivative Σ_k r_k(u) (m_k - u)/s_k², r the responsibilities.
+
+    Here components are the *first* axis of the parameters, and `u` has the shape of the others (or broadcasts).
+    """
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        z = (u - means) / scales
+        joint = log_weights - np.log(scales) - HALF_LOG_2PI - 0.5 * z**2
+        top = np.maximum(joint.max(axis=0), -_LARGEST)  # far out all joints may be minus infinity
+        shares = np.exp(joint - top)
+        total = shares.sum(axis=0)
+        return top + np.log(total), -(shares * z / scales).sum(axis=0) / total
 
 
 def quantile(level: Floats, log_weights: Floats, means: Floats, scales: Floats) -> Floats:
-    """The point whose cdf is `level`, bracketed by the components' own quantiles, to rounding.
+    """The point whose cdf is `level`, bracketed by the components' own quantiles, to rounding; shape (n, g).
 
-    Levels above 1/2 are solved in the mirror image, where the tail probability keeps its digits.
+    Levels above 1/2 are solved in the mirror image, where the tail probability keeps its digits. Newton's method
+    solves Φ⁻¹(F(u)) = Φ⁻¹(level), which for one normal is linear in u, and nearly so in the tails of a mixture.
     """
-    from scipy.optimize.elementwise import find_root  # costly to import, and few commands need it
+    found = np.empty(level.shape)
+    size = max(1, _BLOCK // max(1, level.shape[1] * means.shape[1]))
+    for first in range(0, len(level), size):
+        rows = slice(first, first + size)
+        found[rows] = _quantile(level[rows], log_weights[rows], means[rows], scales[rows])
+    return found
 
-    rows = np.broadcast_to(np.arange(len(level))[:, None], level.shape).ravel()
+
+def _quantile(level: Floats, log_weights: Floats, means: Floats, scales: Floats) -> Floats:
     sign = np.where(level.ravel() > 0.5, -1.0, 1.0)
-    target = np.minimum(level, 1.0 - level).ravel()
+    target = ndtri(np.minimum(level, 1.0 - level).ravel())
+    rows = np.broadcast_to(np.arange(len(level))[:, None], level.shape).ravel()
+    weights, spread = np.exp(log_weights).T[:, rows], scales.T[:, rows]
+    centres = sign * means.T[:, rows]
 
-    def excess(v: Floats, row: np.ndarray, side: Floats, p: Floats) -> Floats:
-        mirrored = side[:, None] * means[row]
-        return cdf(v[:, None], log_weights[row], mirrored, scales[row])[:, 0] - p
+    def gap(v: Floats, i: NDArray[np.intp]) -> tuple[Floats, Floats]:
+        w, s = weights[:, i], spread[:, i]
+        with np.errstate(all="ignore"):
+            z = (v - centres[:, i]) / s
+            probit = ndtri(np.minimum((w * ndtr(z)).sum(axis=0), 1.0))
+            return probit - target[i], (w / s * np.exp(-0.5 * z**2)).sum(axis=0) * np.exp(0.5 * probit**2)
 
-    z = ndtri(target)[:, None]
-    counted = np.isfinite(log_weights)[rows]
-    centre, margin = sign[:, None] * means[rows], 1e-3
-    low = np.where(counted, centre + (z - margin) * scales[rows], np.inf).min(axis=1)
-    high = np.where(counted, centre + (z + margin) * scales[rows], -np.inf).max(axis=1)
+    counted, margin = weights > 0, 1e-3
+    low = np.where(counted, centres + (target - margin) * spread, np.inf).min(axis=0)
+    high = np.where(counted, centres + (target + margin) * spread, -np.inf).max(axis=0)
+    mean = (weights * centres).sum(axis=0)
+    start = mean + target * np.sqrt((weights * (spread**2 + (centres - mean) ** 2)).sum(axis=0))
+    unit = np.where(counted, spread, np.inf).min(axis=0)
     bracket = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
-    return (sign * find_root(excess, bracket, args=(rows, sign, target)).x).reshape(level.shape)
+    return (sign * increasing_roots(gap, *bracket, start, _STEP * unit)).reshape(level.shape)
 
 
 def _components(*parameters: Floats) -> zip[tuple[Floats, ...]]:

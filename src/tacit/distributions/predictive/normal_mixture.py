@@ -61,8 +61,9 @@ class NormalMixturePrediction(AbstractTransformedMixture):
         score = np.zeros(u.shape)
         for i in range(weights.shape[1]):
             w, m, s = (p[:, i, None] for p in (weights, self.means, self.scales))
-            pairs = weights * _expected_absolute(m - self.means, np.hypot(s, self.scales))
-            score += w * (_expected_absolute(u - m, s) - 0.5 * pairs.sum(axis=1, keepdims=True))
+            pairs = weights[:, i:] * _expected_absolute(m - self.means[:, i:], np.hypot(s, self.scales[:, i:]))
+            half = pairs.sum(axis=1, keepdims=True) - 0.5 * pairs[:, :1]  # each pair once, i = j at half
+            score += w * (_expected_absolute(u - m, s) - half)
         return self.scale * score
 
 
