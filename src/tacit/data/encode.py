@@ -78,7 +78,7 @@ def encode(schema: Schema, table: Table, *, require: Literal["all", "any"] = "al
         if column.name in absent:
             continue
         if column.levels:
-            codes, unseen = _coded(column, table)
+            codes, unseen = coded(column, table)
             findings += unseen
             y[:, layout.places(column.name)[0]] = codes
             continue
@@ -147,7 +147,12 @@ def _about_columns(schema: Schema, table: Table, absent: list[str]) -> list[Find
     return findings
 
 
-def _coded(column: Column, table: Table) -> tuple[np.ndarray, list[Finding]]:
+def coded(column: Column, table: Table, *, read_as: str = "missing") -> tuple[np.ndarray, list[Finding]]:
+    """Codes 0..L-1 of a binary or categorical column, NaN where a cell is missing or, with a finding, no level.
+
+    Raises:
+        DataError: a cell of a binary column is neither of its values.
+    """
     codes = level_codes(column, table)
     unseen = np.flatnonzero(codes == -1)
     if not unseen.size:
@@ -162,7 +167,7 @@ def _coded(column: Column, table: Table) -> tuple[np.ndarray, list[Finding]]:
         )
     examples = list(dict.fromkeys(str(cells[int(row)].as_py()) for row in unseen[:1000]))[:3]
     message = (
-        f"{unseen.size} cells hold no known level and are read as missing: {', '.join(examples)} "
+        f"{unseen.size} cells hold no known level and are read as {read_as}: {', '.join(examples)} "
         f"(first: {table.where(first)})."
     )
     codes[unseen] = np.nan

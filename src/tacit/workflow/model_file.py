@@ -11,6 +11,9 @@ import numpy as np
 
 from tacit import persistence
 from tacit._errors import ModelFileError
+from tacit.data.covariate import Covariate
+from tacit.data.covariates import Covariates
+from tacit.data.findings import Finding
 from tacit.data.schema import Column, Schema
 from tacit.distributions import (
     Bernoulli,
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
     from tacit.workflow.fit_table import FittedTable
 
 _CLASSES: tuple[type, ...] = (
-    *(Column, Schema, TableMixture, FiniteMixture, Constant, Categorical, Selected),
+    *(Column, Schema, Covariate, Covariates, Finding),
+    *(TableMixture, FiniteMixture, Constant, Categorical, Selected),
     *(Product, MultivariateNormal, Bernoulli, CategoricalColumn, Poisson),
 )
 for _cls in _CLASSES:
