@@ -127,19 +127,17 @@ def calibrate(
         (float(c), mean(f"coverage of {100 * c:g} % intervals", np.abs(u - 0.5) <= c / 2, "of rows")) for c in coverages
     )
     above = mean("rows above the predicted median", u > 0.5, "of rows")
-    found = p.quantile(np.asarray(quantiles, np.float64))
-    ends = p.quantile([(1 + side * c) / 2 for c in WIDTHS for side in (-1, 1)])
+    ends = {c: (round((1 - c) / 2, 12), round((1 + c) / 2, 12)) for c in WIDTHS}
+    levels = sorted({*map(float, quantiles), *(end for pair in ends.values() for end in pair)})
+    at = dict(zip(levels, p.quantile(levels).T, strict=True))
     return Calibration(
         pit=histogram,
         coverage=coverage,
         above_median=above,
         crps=mean("CRPS", p.crps(values)),
-        pinball=tuple(
-            (float(q), mean(f"pinball loss at {q:g}", pinball(values, found[:, j], q))) for j, q in enumerate(quantiles)
-        ),
+        pinball=tuple((q, mean(f"pinball loss at {q:g}", pinball(values, at[q], q))) for q in map(float, quantiles)),
         width=tuple(
-            (c, mean(f"mean width of {100 * c:g} % intervals", ends[:, 2 * j + 1] - ends[:, 2 * j]))
-            for j, c in enumerate(WIDTHS)
+            (c, mean(f"mean width of {100 * c:g} % intervals", at[high] - at[low])) for c, (low, high) in ends.items()
         ),
         log_score=mean("log score", p.log_prob(values), "nats a row", reference),
         verdict=judge(coverage, above, histogram),

@@ -1,9 +1,11 @@
 """Pictures of records and samples, drawn on Figures and Axes that the caller gives."""
 
+from tacit.plots.calibration import coverage, pit_histogram
 from tacit.plots.data import Ellipse, PlotColumn, PlotData
 from tacit.plots.heldout import heldout_dots
 from tacit.plots.marginals import DRAWN_KINDS, marginal
 from tacit.plots.pairs import ellipse_outline, pair_plot, telling_columns
+from tacit.plots.predictions import conditional_density, fan_chart
 from tacit.plots.records import figure, finite
 from tacit.plots.restarts import restart_strip
 from tacit.plots.selection import is_paired, selection_curve, selection_points
@@ -15,7 +17,10 @@ __all__ = [
     "PlotColumn",
     "PlotData",
     "component_colour",
+    "conditional_density",
+    "coverage",
     "ellipse_outline",
+    "fan_chart",
     "figure",
     "finite",
     "heldout_dots",
@@ -23,6 +28,7 @@ __all__ = [
     "marginal",
     "new_figure",
     "pair_plot",
+    "pit_histogram",
     "plain_settings",
     "png",
     "restart_strip",
