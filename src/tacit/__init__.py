@@ -8,7 +8,10 @@ from typing import Any
 _HOMES = {
     "GaussianMixture": "tacit.estimators.gaussian_mixture",
     "Mixture": "tacit.estimators.mixture",
+    "crps_scorer": "tacit.estimators.scorers",
     "load": "tacit.estimators.mixture",
+    "log_density_scorer": "tacit.estimators.scorers",
+    "pinball_scorer": "tacit.estimators.scorers",
 }
 
 __all__ = sorted(_HOMES)

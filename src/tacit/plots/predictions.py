@@ -21,8 +21,8 @@ def fan_chart(axes: Axes, record: Mapping[str, Any]) -> Axes:
     """Draw for every x the sets that hold y with the given probabilities, the likeliest darkest, and the points.
 
     `record` holds names (of x and y), x of shape (g,), bands with their coverage and for every x a list of
-    intervals, median of shape (g,) or None, `whole` where y is a count, and points {x, y} or None. A band of several intervals falls apart:
-    those are the branches.
+    intervals, median of shape (g,) or None, `whole` where y is a count, and points {x, y} or None. A band of
+    several intervals falls apart: those are the branches.
 
     >>> from tacit.plots import new_figure
     >>> bands = [{"coverage": 0.9, "intervals": [[[0.0, 1.0]], [[0.0, 1.0], [2.0, 3.0]]]}]
