@@ -57,6 +57,17 @@ def record() -> Record:
         },
         "heldout": [figure("Mixture", -13.57123, 0.1184), figure("one full Gaussian", -15.8, 0.14)],
         "differences": [figure("Mixture minus one full Gaussian", 2.2612, 0.097)],
+        "calibration": {
+            "target": "mass",
+            "verdict": {"status": "miscalibrated", "text": "90 % intervals hold 82.1 ± 1.2 %: too narrow."},
+            "pit": {"edges": [0.0, 0.5, 1.0], "shares": [0.4, 0.6], "low": [0.45, 0.45], "high": [0.55, 0.55]},
+            "coverage": [{"level": 0.9, "result": figure("coverage", 0.8214, 0.0121)}],
+            "above_median": figure("above the median", 0.6, 0.01),
+            "crps": figure("CRPS", 31.25, 0.4),
+            "pinball": [{"level": 0.05, "result": figure("pinball loss", 12.5, 0.2)}],
+            "width": [{"level": 0.9, "result": figure("width", 204.0, 3.0)}],
+            "log_score": figure("log score", -4.5, 0.02),
+        },
         "restarts": [
             {
                 "start": i,

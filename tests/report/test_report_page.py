@@ -11,7 +11,10 @@ from tacit.plots import Ellipse, PlotColumn, PlotData
 from tacit.report import Record, render
 
 VOID = {"meta", "img", "source", "br"}
-SECTIONS = {"selection", "heldout", "restarts", "data", "components", "marginals", "anomalies", "settings"}
+SECTIONS = {
+    *("selection", "heldout", "calibration", "restarts", "data"),
+    *("components", "marginals", "anomalies", "settings"),
+}
 HOSTILE = (
     "<script>alert(1)</script>",
     "\"'><img src=x onerror=alert(1)>",
@@ -73,7 +76,7 @@ def test_a_whole_record_has_every_section_and_loads_nothing(record: Record, pict
     assert_offline(html, page)
     assert html.startswith("<!DOCTYPE html>")
     images = [attributes for tag, attributes in page.elements if tag == "img"]
-    assert len(images) == 3 + 1 + 3  # curve, figures, starts; pairs; one for each column
+    assert len(images) == 3 + 2 + 1 + 3  # curve, figures, starts; calibration; pairs; one for each column
     assert all(attributes["alt"] for attributes in images)
 
 
@@ -85,6 +88,11 @@ def test_it_says_what_the_record_says(record: Record, pictures: PlotData) -> Non
         "Chosen: k = 2; the best figure is at k = 3.",
         "exact · ± one standard error over 69 rows",
         "Mixture minus one full Gaussian +2.261 ± 0.097 clearly better",
+        "miscalibrated 90 % intervals hold 82.1 ± 1.2 %: too narrow.",
+        "Predictions of mass against what was observed",
+        "90 % intervals hold 90 % 82.1 ± 1.2 %",
+        "above the predicted median 50 % 60.0 ± 1.0 %",
+        "pinball loss at 0.05 low 12.50 ± 0.20",
         "275 to learn from and 69 held out, split by group (12 groups).",
         "2 missing, 0.58 %",
         "70 % about 241 rows",
@@ -120,6 +128,20 @@ def _poison(value: Any, hostile: str) -> Any:
     if isinstance(value, list):
         return [_poison(item, hostile) for item in value]
     return hostile if isinstance(value, str) else value
+
+
+def test_calibration_is_told_from_any_of_its_parts(record: Any) -> None:
+    for part in record["calibration"]:
+        assert "calibration" in Page(render({"calibration": {part: record["calibration"][part]}})).ids  # type: ignore[typeddict-item,misc]
+
+
+def test_hostile_names_of_a_fan_chart_are_drawn_as_text() -> None:
+    bands = [{"coverage": 0.9, "intervals": [[[0.0, 1.0]], [[0.0, 1.0], [2.0, 3.0]]]}]
+    fan = {"names": ["$\\frac{x$", "<script>"], "x": [0.0, 1.0], "bands": bands, "median": None, "points": None}
+    html = render({"calibration": {"fan": fan}})
+    page = Page(html)
+    assert_offline(html, page)
+    assert [tag for tag, _ in page.elements].count("img") == 1
 
 
 @pytest.mark.parametrize("section", sorted(SECTIONS - {"marginals"}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from tacit.plots import figure, finite
 
@@ -58,6 +59,16 @@ def with_error(value: object, error: object, *, signed: bool = False) -> str:
     if places > 9:
         return _minus(f"{centre:{sign}.9g} ± {spread:.1e}")
     return _minus(f"{centre:{sign},.{places}f} ± {spread:,.{places}f}")
+
+
+def share_with_error(result: Mapping[str, object]) -> str:
+    """A Result that is a share, in per cent.
+
+    >>> share_with_error({"value": 0.8214, "standard_error": 0.0121})
+    '82.1 ± 1.2 %'
+    """
+    share, error = finite(result.get("value")), finite(result.get("standard_error"))
+    return MISSING if share is None else f"{with_error(100 * share, None if error is None else 100 * error)} %"
 
 
 def _minus(text: str) -> str:

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader
 from tacit._files import atomic_write
 from tacit.plots import PlotData, component_colour, is_paired
 from tacit.report import words
-from tacit.report.numerals import number, percent, with_error
+from tacit.report.numerals import number, percent, share_with_error, with_error
 from tacit.report.pictures import draw_gallery
 from tacit.report.record import Record
 
@@ -55,6 +55,8 @@ def _environment() -> Environment:
     )
     environment.filters |= {"number": number, "percent": percent}
     environment.globals |= {
+        "percent": percent,
+        "share_with_error": share_with_error,
         "with_error": with_error,
         "headline": words.headline,
         "kind_in_words": words.kind_in_words,

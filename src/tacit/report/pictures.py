@@ -13,11 +13,14 @@ from tacit.plots import (
     DRAWN_KINDS,
     PlotColumn,
     PlotData,
+    coverage,
+    fan_chart,
     finite,
     heldout_dots,
     marginal,
     new_figure,
     pair_plot,
+    pit_histogram,
     plain_settings,
     png,
     restart_strip,
@@ -58,6 +61,9 @@ class Gallery:
     pairs: Picture | None
     marginals: tuple[Marginal, ...]
     left_out: int
+    pit: Picture | None
+    coverage: Picture | None
+    fan: Picture | None
 
 
 def draw_gallery(record: Record, data: PlotData | None) -> Gallery:
@@ -71,6 +77,9 @@ def draw_gallery(record: Record, data: PlotData | None) -> Gallery:
             pairs=_pairs(data) if data else None,
             marginals=tuple(_marginal(data, column) for column in columns[:MOST_MARGINALS]) if data else (),
             left_out=max(0, len(columns) - MOST_MARGINALS),
+            pit=_pit(record),
+            coverage=_coverage(record),
+            fan=_fan(record),
         )
 
 
@@ -111,6 +120,29 @@ def _pairs(data: PlotData) -> Picture | None:
         alt=f"Pairs of the columns {', '.join(names)}, with each component as an ellipse.",
         narrow=_embed(pair_plot(new_figure(_WIDTH, 0.95 * _WIDTH), data, few)),
     )
+
+
+def _pit(record: Record) -> Picture | None:
+    histogram = record.get("calibration", {}).get("pit")
+    if not histogram:
+        return None
+    alt = "The share of rows at each predicted probability of a lower value, with the band that chance explains."
+    return _on_axes(2.9, lambda axes: pit_histogram(axes, histogram), alt)
+
+
+def _coverage(record: Record) -> Picture | None:
+    told = record.get("calibration", {})
+    if not told.get("coverage"):
+        return None
+    return _on_axes(2.9, lambda axes: coverage(axes, told), "What intervals hold against what they should.")
+
+
+def _fan(record: Record) -> Picture | None:
+    fan = record.get("calibration", {}).get("fan")
+    if not fan:
+        return None
+    across, up = fan["names"]
+    return _on_axes(3.2, lambda axes: fan_chart(axes, fan), f"Bands that hold {up}, along {across}.")
 
 
 def _marginal(data: PlotData, column: PlotColumn) -> Marginal:

@@ -100,6 +100,21 @@ class Anomaly(TypedDict, total=False):
     columns: list[dict[str, Any]]
 
 
+class Calibration(TypedDict, total=False):
+    """Predictions of `target` against what was observed; pairs hold a level and a Result, `fan` has no points."""
+
+    target: str
+    verdict: Verdict
+    pit: dict[str, Any]
+    coverage: list[dict[str, Any]]
+    above_median: dict[str, Any]
+    crps: dict[str, Any]
+    pinball: list[dict[str, Any]]
+    width: list[dict[str, Any]]
+    log_score: dict[str, Any]
+    fan: dict[str, Any]
+
+
 class Record(TypedDict, total=False):
     """All that a report tells; `heldout` holds Results, the model's first, `differences` the model minus others."""
 
@@ -113,6 +128,7 @@ class Record(TypedDict, total=False):
     selection: Selection
     heldout: list[dict[str, Any]]
     differences: list[dict[str, Any]]
+    calibration: Calibration
     restarts: list[Start]
     agreement: Agreement
     components: list[Component]
