@@ -4,9 +4,15 @@ from tacit.distributions._base import (
     AbstractDistribution,
     AbstractEnumerable,
     AbstractExponentialFamily,
+    AbstractReparameterised,
 )
 from tacit.distributions.bernoulli import Bernoulli
 from tacit.distributions.categorical import Categorical, CategoricalColumn
+from tacit.distributions.concrete import Concrete
+from tacit.distributions.concrete_kl import concrete_kl
+from tacit.distributions.concrete_mean import concrete_mean
+from tacit.distributions.divergence import kl_divergence
+from tacit.distributions.mixed import Mixed
 from tacit.distributions.multivariate_normal import MultivariateNormal, TiedMultivariateNormal
 from tacit.distributions.normal import DiagonalNormal, SphericalNormal
 from tacit.distributions.poisson import Poisson
@@ -16,13 +22,19 @@ __all__ = [
     "AbstractDistribution",
     "AbstractEnumerable",
     "AbstractExponentialFamily",
+    "AbstractReparameterised",
     "Bernoulli",
     "Categorical",
     "CategoricalColumn",
+    "Concrete",
     "DiagonalNormal",
+    "Mixed",
     "MultivariateNormal",
     "Poisson",
     "Product",
     "SphericalNormal",
     "TiedMultivariateNormal",
+    "concrete_kl",
+    "concrete_mean",
+    "kl_divergence",
 ]

@@ -27,6 +27,10 @@ class AbstractDistribution(eqx.Module):
         """Log density of one event, in nats."""
 
 
+class AbstractReparameterised(AbstractDistribution):
+    """A distribution whose `sample` is differentiable in the parameters."""
+
+
 class AbstractEnumerable(AbstractDistribution):
     """A distribution whose events can be listed."""
 

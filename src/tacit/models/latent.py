@@ -42,17 +42,26 @@ class Selected(AbstractConditional):
 
 
 class LatentModel(eqx.Module):
-    """`p(y | x) = sum_z p(z | x) p(y | z, x)`: a prior over z in the context x, a likelihood in the context (z, x)."""
+    """`p(y | x) = sum_z p(z | x) p(y | z, x)`: a prior over z in the context c, a likelihood in the context (z, c).
+
+    The context c is x itself, or what `context` makes of it: work that prior and likelihood share.
+    """
 
     prior: AbstractConditional
     likelihood: AbstractConditional
 
+    def context(self, x: Any) -> PyTree:
+        """What prior and likelihood see of the covariates."""
+        return x
+
     def sample(self, key: Key, x: Any = None) -> tuple[Event, Event]:
         """Ancestral draw of (z, y)."""
         key_z, key_y = jax.random.split(key)
-        z = self.prior(x).sample(key_z)
-        return z, self.likelihood((z, x)).sample(key_y)
+        context = self.context(x)
+        z = self.prior(context).sample(key_z)
+        return z, self.likelihood((z, context)).sample(key_y)
 
     def log_joint(self, z: Event, y: Event, x: Any = None) -> tuple[Scalar, Scalar]:
         """The two terms `log p(z | x)` and `log p(y | z, x)`, in nats."""
-        return self.prior(x).log_prob(z), self.likelihood((z, x)).log_prob(y)
+        context = self.context(x)
+        return self.prior(context).log_prob(z), self.likelihood((z, context)).log_prob(y)

@@ -1,0 +1,167 @@
+"""The components of a conditional mixture: from features of x to a stack of distributions of the target."""
+
+from __future__ import annotations
+
+import abc
+import math
+from statistics import NormalDist
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from tacit._typing import Array, Key
+from tacit.distributions import (
+    AbstractDistribution,
+    Bernoulli,
+    CategoricalColumn,
+    DiagonalNormal,
+    MultivariateNormal,
+    Poisson,
+)
+from tacit.models.latent import AbstractConditional
+from tacit.networks import Fixed, Linear
+
+
+class AbstractFamily(eqx.Module):
+    """From unconstrained numbers to the distribution of a target in one component."""
+
+    @property
+    @abc.abstractmethod
+    def width(self) -> int:
+        """How many numbers."""
+
+    @abc.abstractmethod
+    def __call__(self, raw: Float[Array, " r"]) -> AbstractDistribution:
+        """The distribution."""
+
+    @abc.abstractmethod
+    def spread(self, key: Key, k: int) -> Float[Array, "k r"]:
+        """Numbers of k components that lie apart and together cover a standardised target."""
+
+
+class DiagonalFamily(AbstractFamily):
+    """Independent normals: d means, and d scales `floor + exp(raw)`. Field: `floor` (d,), standardised."""
+
+    floor: Fixed
+
+    @property
+    def width(self) -> int:
+        return 2 * self.floor.value.shape[-1]
+
+    def __call__(self, raw: Float[Array, " r"]) -> DiagonalNormal:
+        loc, log_scale = jnp.split(raw, 2)
+        return DiagonalNormal(loc, jnp.logaddexp(log_scale, jnp.log(self.floor.value)))
+
+    def spread(self, key: Key, k: int) -> Float[Array, "k r"]:
+        return _spread_normals(key, k, self.width // 2, self.width // 2)
+
+
+class FullFamily(AbstractFamily):
+    """A normal with a full covariance: d means, d (d + 1) / 2 entries of its Cholesky factor.
+
+    The diagonal of the factor, the scale of each target given those before it, is `floor + exp(raw)`.
+    Field: `floor` (d,), standardised.
+    """
+
+    floor: Fixed
+
+    @property
+    def width(self) -> int:
+        d = self.floor.value.shape[-1]
+        return d + d * (d + 1) // 2
+
+    def __call__(self, raw: Float[Array, " r"]) -> MultivariateNormal:
+        d = self.floor.value.shape[-1]
+        diagonal = jnp.logaddexp(raw[d : 2 * d], jnp.log(self.floor.value))
+        rows, columns = jnp.tril_indices(d, -1)
+        factor = jnp.diag(diagonal).at[rows, columns].set(raw[2 * d :])
+        return MultivariateNormal(raw[:d], factor)
+
+    def spread(self, key: Key, k: int) -> Float[Array, "k r"]:
+        d = self.floor.value.shape[-1]
+        return _spread_normals(key, k, d, self.width - d)
+
+
+class PoissonFamily(AbstractFamily):
+    """A count. Field: `log_mean` (), the logarithm of the training mean, about which rates are learned."""
+
+    log_mean: Fixed
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    def __call__(self, raw: Float[Array, " 1"]) -> Poisson:
+        return Poisson(self.log_mean.value + raw)
+
+    def spread(self, key: Key, k: int) -> Float[Array, "k 1"]:
+        return 0.5 * jnp.asarray(_normal_scores(k))[:, None]
+
+
+class BernoulliFamily(AbstractFamily):
+    """A binary target, as the code 0 or 1."""
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    def __call__(self, raw: Float[Array, " 1"]) -> Bernoulli:
+        return Bernoulli(raw)
+
+    def spread(self, key: Key, k: int) -> Float[Array, "k 1"]:
+        return 0.1 * jax.random.normal(key, (k, 1))
+
+
+class CategoricalFamily(AbstractFamily):
+    """A target of `levels` levels, as a code."""
+
+    levels: int = eqx.field(static=True)
+
+    @property
+    def width(self) -> int:
+        return self.levels
+
+    def __call__(self, raw: Float[Array, " l"]) -> CategoricalColumn:
+        return CategoricalColumn(raw)
+
+    def spread(self, key: Key, k: int) -> Float[Array, "k l"]:
+        return 0.1 * jax.random.normal(key, (k, self.levels))
+
+
+class Components(AbstractConditional):
+    """A stack of k components of one family, that depend on features h or, without a head, on nothing.
+
+    Fields: `base` (k, r), their numbers; `head`, `h -> k r` numbers to add.
+    """
+
+    family: AbstractFamily
+    base: Float[Array, "*m k r"]
+    head: Linear | None
+
+    @classmethod
+    def init(cls, key: Key, family: AbstractFamily, k: int, n_features: int | None) -> Self:
+        """Components that lie apart; shared by all x where `n_features` is None."""
+        key_base, key_head = jax.random.split(key)
+        base = family.spread(key_base, k)
+        head = None if n_features is None else Linear.init(key_head, n_features, base.size, gain=0.1)
+        return cls(family, base, head)
+
+    def __call__(self, context: Float[Array, " h"]) -> AbstractDistribution:
+        raw = self.base if self.head is None else self.base + self.head(context).reshape(self.base.shape)
+        stack: AbstractDistribution = jax.vmap(self.family)(raw)
+        return stack
+
+
+def _normal_scores(k: int) -> list[float]:
+    """Middles of k equal parts of a standard normal."""
+    return [NormalDist().inv_cdf((j + 0.5) / k) for j in range(k)]
+
+
+def _spread_normals(key: Key, k: int, d: int, others: int) -> Float[Array, "k r"]:
+    scores = jnp.asarray(_normal_scores(k))
+    loc = jnp.stack([jax.random.permutation(one, scores) for one in jax.random.split(key, d)], axis=1)
+    scale = jnp.full((k, d), -0.5 * math.log(k))
+    return jnp.concatenate([loc, scale, jnp.zeros((k, others - d))], axis=1)

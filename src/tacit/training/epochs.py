@@ -1,0 +1,162 @@
+"""The one compiled loop: epochs of mini-batches for a population, data on the device, no Python in between."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Bool, Float, Int
+
+from tacit._typing import Array, Key, Scalar
+from tacit.data.batch import Batch
+from tacit.inference.joint import Joint, State
+
+VALIDATION_TILE = 1024  # rows judged at once
+
+
+class Course(NamedTuple):
+    """One member (or, stacked, all of them) on its way."""
+
+    key: Key
+    state: State
+    best: tuple[Any, Any]  # model and posterior of the best epoch
+    best_value: Float[Array, "*m"]
+    best_epoch: Int[Array, "*m"]
+    epoch: Int[Array, "*m"]
+    stopped: Bool[Array, "*m"]
+
+
+class Limits(NamedTuple):
+    """When a member ends."""
+
+    max_epochs: Int[Array, ""]
+    patience: Int[Array, ""]  # epochs without a better value
+
+
+def gather(data: Batch, index: Int[Array, " b"]) -> Batch:
+    """The rows at these places; a place out of the table is padding. Rows of weight 0 hold zeros."""
+    weight = data.weight.at[index].get(mode="fill", fill_value=0)
+
+    def rows(a: Array) -> Array:
+        found = a.at[index].get(mode="clip")
+        return jnp.where((weight > 0)[:, None], found, jnp.zeros((), a.dtype))
+
+    y, x, mask = jax.tree.map(rows, (data.y, data.x, data.mask))
+    return Batch(y, x, mask, weight, index)
+
+
+def begin(procedure: Joint, key: Key, model: Any, posterior: Any, sample: Batch) -> Course:
+    """A member before its first epoch."""
+    key, key_init = jax.random.split(key)
+    state = procedure.init(key_init, model, posterior, sample)
+    zero = jnp.zeros((), jnp.int32)
+    return Course(key, state, (model, posterior), jnp.full((), -jnp.inf, jnp.float32), zero, zero, jnp.zeros((), bool))
+
+
+@eqx.filter_jit
+def run(
+    procedure: Joint,
+    courses: Course,
+    data: Batch,
+    rows: Int[Array, "m r"],
+    validation: Int[Array, "m v"],
+    limits: Limits,
+    n_epochs: Int[Array, ""],
+    *,
+    batch_size: int,
+    chunk: int,
+) -> tuple[Course, Float[Array, "c m 2"]]:
+    """Up to `n_epochs` (at most `chunk`) epochs of all members, and the bounds of each: training and validation."""
+
+    def member(procedure: Joint, course: Course, rows: Array, validation: Array) -> tuple[Course, Array]:
+        return _epoch(procedure, course, data, rows, validation, limits, batch_size)
+
+    def advance(i: Array, carry: tuple[Course, Array]) -> tuple[Course, Array]:
+        courses, history = carry
+        courses, values = eqx.filter_vmap(member)(procedure, courses, rows, validation)
+        return courses, history.at[i].set(values)
+
+    history = jnp.full((chunk, rows.shape[0], 2), jnp.nan)
+    arrays, rest = eqx.partition(courses, eqx.is_array)
+
+    def body(carry: tuple[Array, Any, Array]) -> tuple[Array, Any, Array]:
+        i, arrays, history = carry
+        courses, history = advance(i, (eqx.combine(arrays, rest), history))
+        return i + 1, eqx.filter(courses, eqx.is_array), history
+
+    def unfinished(carry: tuple[Array, Any, Array]) -> Array:
+        return (carry[0] < n_epochs) & ~jnp.all(carry[1].stopped)
+
+    _, arrays, history = jax.lax.while_loop(unfinished, body, (jnp.zeros((), jnp.int32), arrays, history))
+    return eqx.combine(arrays, rest), history
+
+
+def _epoch(
+    procedure: Joint, course: Course, data: Batch, rows: Array, validation: Array, limits: Limits, batch_size: int
+) -> tuple[Course, Float[Array, " 2"]]:
+    """One pass of one member over its rows in a new order, and the judgement of what came of it."""
+    key_order, key_steps = jax.random.split(jax.random.fold_in(course.key, 1 + course.epoch))
+    steps = -(-rows.shape[0] // batch_size)
+    padded = jnp.pad(rows, (0, steps * batch_size - rows.shape[0]), constant_values=data.weight.shape[0])
+    order = padded[jnp.argsort(jax.random.bits(key_order, padded.shape))].reshape(steps, batch_size)
+    trained, rest = eqx.partition(course.state, eqx.is_array)
+
+    def step(arrays: Any, inputs: tuple[Array, Array]) -> tuple[Any, Array]:
+        index, key = inputs
+        state = eqx.combine(arrays, rest)
+        summary = procedure.summarise(key, state, gather(data, index))
+        state = procedure.update(state, summary)
+        seen = jnp.stack([summary.bound, summary.weight])
+        return eqx.filter(state, eqx.is_array), jnp.where(jnp.isfinite(summary.bound), seen, 0.0)
+
+    trained, sums = jax.lax.scan(step, trained, (order, jax.random.split(key_steps, steps)))
+    state = eqx.combine(trained, rest)
+    total, weight = jnp.sum(sums, axis=0)
+    # the same draws judge every epoch, so that epochs differ by their parameters alone
+    value = _judge(procedure, jax.random.fold_in(course.key, 0), state, data, validation)
+    better = value > course.best_value if validation.shape[0] else jnp.ones((), bool)
+    epoch = course.epoch + 1
+    new = Course(
+        course.key,
+        state,
+        _where(better, (state.model, state.posterior), course.best),
+        jnp.where(better, value, course.best_value),
+        jnp.where(better, epoch, course.best_epoch),
+        epoch,
+        (epoch >= limits.max_epochs) | (epoch - jnp.where(better, epoch, course.best_epoch) >= limits.patience),
+    )
+    seen = jnp.stack([total / weight, value])  # NaN where no batch was finite
+    seen = jnp.where(course.stopped, jnp.nan, seen)
+    return _where(course.stopped, course, new), seen
+
+
+def _judge(procedure: Joint, key: Key, state: State, data: Batch, rows: Int[Array, " v"]) -> Scalar:
+    """The mean bound over the rows; NaN where there are none."""
+    if not rows.shape[0]:
+        return jnp.asarray(jnp.nan)
+    tiles = -(-rows.shape[0] // VALIDATION_TILE)
+    size = -(-rows.shape[0] // tiles)
+    padded = jnp.pad(rows, (0, tiles * size - rows.shape[0]), constant_values=data.weight.shape[0])
+
+    def tile(inputs: tuple[Array, Array]) -> tuple[Scalar, Scalar]:
+        key, index = inputs
+        return procedure.evaluate(key, state, gather(data, index))
+
+    keys = jax.random.split(key, tiles)
+    bounds, weights = jax.lax.map(tile, (keys, padded.reshape(tiles, size)))
+    return jnp.sum(bounds) / jnp.maximum(jnp.sum(weights), 1e-12)
+
+
+def _where(condition: Bool[Array, ""], new: Any, old: Any) -> Any:
+    """The new tree where the condition holds, else the old one."""
+
+    def select(a: Any, b: Any) -> Any:
+        if not eqx.is_array(a):
+            return a
+        if jnp.issubdtype(a.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(jnp.where(condition, jax.random.key_data(a), jax.random.key_data(b)))
+        return jnp.where(condition, a, b)
+
+    return jax.tree.map(select, new, old)

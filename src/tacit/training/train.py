@@ -1,0 +1,221 @@
+"""The verb of the core: train a model and a posterior on rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from tacit._errors import FitError, UsageError
+from tacit._typing import Key
+from tacit.data.batch import Batch
+from tacit.gradients import AbstractGradient, Pathwise
+from tacit.inference.fit import Progress, quiet
+from tacit.inference.joint import Joint, Noise
+from tacit.inference.optimizers import AbstractOptimizer, Descent, as_optimizer
+from tacit.models import AbstractConditional, LatentModel
+from tacit.objectives import ELBO, AbstractObjective
+from tacit.training.epochs import Course, Limits, begin, gather, run
+from tacit.training.population import Population, spread_settings, take
+
+CHUNK = 64  # most epochs between two looks
+SECONDS = 2.0  # about how long a chunk runs
+SETTLED = 0.01  # nats a row that the last tenth of the epochs may still gain in a fit called converged
+
+
+class Epoch(NamedTuple):
+    """What callbacks see: the epoch just finished, and the mean bounds of every member so far, (epochs, m)."""
+
+    number: int
+    training: Float[np.ndarray, "e m"]
+    validation: Float[np.ndarray, "e m"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model and posterior, as NumPy arrays; with a population, every figure has a member axis.
+
+    `training`, `validation`: mean bound of each epoch, (epochs, ...), NaN once a member has stopped;
+    `value`: the best validation bound (without validation rows the last training bound), nats a row;
+    `best_epoch`: the epoch whose parameters these are; `skipped`: steps not taken because they were not finite.
+    """
+
+    model: Any
+    posterior: Any
+    training: np.ndarray = field(repr=False)
+    validation: np.ndarray = field(repr=False)
+    value: Any
+    best_epoch: Any
+    epochs: Any
+    skipped: Any
+    verdict: Any
+    seconds: float
+
+
+def train(
+    model: LatentModel,
+    posterior: AbstractConditional | None,
+    data: Batch,
+    *,
+    key: Key,
+    objective: AbstractObjective | None = None,
+    gradient: AbstractGradient | None = None,
+    optimizer: Any = None,
+    num_samples: int = 1,
+    noise: Noise | None = None,
+    batch_size: int = 128,
+    max_epochs: int = 100,
+    patience: int | None = None,
+    validation: Int[np.ndarray, " v"] | None = None,
+    population: Population | None = None,
+    callbacks: Sequence[Callable[[Epoch], None]] = (),
+    progress: Progress = quiet,
+) -> Fitted:
+    """Maximise an objective over the rows of `data` in the parameters of model and posterior.
+
+    Where `posterior` is None the latent is listed and the objective is `log p(y | x)`. `data` holds y (n, d),
+    x (n, p) or None, and weight (n,) or None. `validation` are the places of rows that are not trained on but
+    judge every epoch: the parameters of the best epoch are kept, and after `patience` epochs without a better one
+    training ends. With a `population`, all arrays of model and posterior, and settings that differ, have a leading
+    member axis, and `validation` is part of it.
+
+    Raises `UsageError` for a gradient or an objective that does not apply, `FitError` where no epoch was finite.
+
+    >>> from tacit.models import Components, DiagonalFamily, Expert, Gate, MixtureOfExperts
+    >>> from tacit.networks import MLP, Fixed, Linear
+    >>> family = DiagonalFamily(floor=Fixed(jnp.array([0.01])))
+    >>> keys = jax.random.split(jax.random.key(0), 3)
+    >>> components = Components.init(keys[0], family, 2, n_features=9)
+    >>> gate = Gate(Linear.init(keys[1], 9, 2))
+    >>> model = MixtureOfExperts(gate, Expert(components), MLP.init(keys[2], 1, (8,)))
+    >>> x = np.linspace(-1, 1, 64)[:, None]
+    >>> data = Batch(y=np.sin(3 * x), x=x, mask=None, weight=None, index=None)
+    >>> fitted = train(model, None, data, key=jax.random.key(1), optimizer=Descent(0.01), max_epochs=100)
+    >>> bool(fitted.value > 0.0)  # a standard normal scores about -1.2
+    True
+    """
+    began = time.perf_counter()
+    objective, gradient = objective or ELBO(), gradient or Pathwise()
+    n = len(data.y)
+    single = population is None
+    if population is None:
+        held = np.zeros(0, np.int32) if validation is None else np.asarray(validation, np.int32)
+        population = Population(np.setdiff1d(np.arange(n, dtype=np.int32), held)[None], held[None])
+        model, posterior, gradient, objective = (
+            jax.tree.map(lambda leaf: jnp.asarray(leaf)[None] if eqx.is_array(leaf) else leaf, tree)
+            for tree in (model, posterior, gradient, objective)
+        )
+    elif validation is not None:
+        raise UsageError("the population says which rows judge.", where="validation", mend="Leave it out.")
+    size = population.size
+    chosen: AbstractOptimizer = Descent() if optimizer is None else as_optimizer(optimizer)
+    procedure = spread_settings(Joint(objective, gradient, chosen, noise, num_samples), size)
+    rows = Batch(
+        jnp.asarray(data.y, jnp.float32),
+        None if data.x is None else jnp.asarray(data.x, jnp.float32),
+        None if data.mask is None else jnp.asarray(data.mask),
+        jnp.ones(n, jnp.float32) if data.weight is None else jnp.asarray(data.weight, jnp.float32),
+        jnp.arange(n),
+    )
+    sample = gather(rows, jnp.arange(min(n, batch_size)))
+    if posterior is not None:
+        q = take(posterior, 0)((sample.y[0], None if sample.x is None else sample.x[0]))
+        gradient.check(q, num_samples)
+        if objective.closed_kl and not objective.splits_kl:
+            raise UsageError(f"{type(objective).__name__} has no closed KL divergence.", mend="Sample it.")
+    keys = jax.random.split(key, size)
+    courses = eqx.filter_vmap(lambda p, k, m, q: begin(p, k, m, q, sample))(procedure, keys, model, posterior)
+    limits = Limits(jnp.asarray(max_epochs), jnp.asarray(max_epochs + 1 if patience is None else patience))
+    batch = min(batch_size, population.rows.shape[1])
+    keeper = _Keeper(courses, size)
+    alive, done, n_epochs = np.arange(size), 0, 1
+    progress("training", 0, max_epochs)
+    while len(alive):
+        part = population.take(alive)
+        began_chunk = time.perf_counter()
+        courses, seen = run(
+            take(procedure, alive) if len(alive) < size else procedure,
+            courses,
+            rows,
+            jnp.asarray(part.rows),
+            jnp.asarray(part.validation),
+            limits,
+            jnp.asarray(n_epochs),
+            batch_size=batch,
+            chunk=CHUNK,
+        )
+        stopped = np.asarray(courses.stopped)
+        ran = min(n_epochs, max_epochs - done) if not stopped.all() else int(np.max(courses.epoch)) - done
+        keeper.record(done, alive, np.asarray(seen)[:ran])
+        done += ran
+        seconds = time.perf_counter() - began_chunk
+        n_epochs = int(np.clip(n_epochs * SECONDS / max(seconds, 1e-3), 1, min(2 * n_epochs + 4, CHUNK)))
+        progress("training", min(done, max_epochs), max_epochs)
+        for callback in callbacks:
+            callback(Epoch(done, *keeper.bounds()))
+        going = np.flatnonzero(~stopped)
+        if len(going) <= len(alive) // 2:  # members that have stopped still cost: leave them behind
+            keeper.keep(alive, courses)
+            courses, alive = take(courses, going), alive[going]
+    progress("training", max_epochs, max_epochs)
+    return keeper.fitted(single, max_epochs, time.perf_counter() - began)
+
+
+class _Keeper:
+    """Collects members as they stop."""
+
+    def __init__(self, courses: Course, size: int) -> None:
+        self.size = size
+        self.seen: list[np.ndarray] = []
+        self.final: Any = jax.tree.map(lambda a: np.array(a), _kept(courses))
+
+    def record(self, done: int, alive: np.ndarray, seen: np.ndarray) -> None:
+        values = np.full((len(seen), self.size, 2), np.nan, np.float32)
+        values[:, alive] = seen
+        self.seen.append(values)
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        every = np.concatenate(self.seen)
+        return every[..., 0], every[..., 1]
+
+    def keep(self, alive: np.ndarray, courses: Course) -> None:
+        def put(whole: np.ndarray, part: Any) -> None:
+            whole[alive] = np.asarray(part)
+
+        jax.tree.map(put, self.final, _kept(courses))
+
+    def fitted(self, single: bool, max_epochs: int, seconds: float) -> Fitted:
+        (model, posterior), value, best_epoch, epochs, skipped = self.final
+        training, validation = self.bounds()
+        if np.isnan(validation).all():
+            value = training[epochs - 1, np.arange(self.size)]
+        if not np.isfinite(value).any():
+            raise FitError("no epoch gave a finite objective.", mend="Lower the learning rate, or look at the data.")
+        verdict = [_verdict(*m, max_epochs) for m in zip(validation.T, value, epochs, skipped, strict=True)]
+        arrays = (training, validation, value, best_epoch, epochs, skipped, np.array(verdict))
+        if single:
+            model, posterior = take(model, 0), take(posterior, 0)
+            arrays = (training[:, 0], validation[:, 0], *(a[0] for a in arrays[2:]))
+        return Fitted(model, posterior, *arrays, seconds)
+
+
+def _kept(courses: Course) -> Any:
+    """What is kept of a member: the best model and posterior, and its figures."""
+    return courses.best, courses.best_value, courses.best_epoch, courses.epoch, courses.state.skipped
+
+
+def _verdict(validation: np.ndarray, value: float, epochs: int, skipped: int, max_epochs: int) -> str:
+    if not np.isfinite(value):
+        return "non-finite"
+    if epochs < max_epochs:
+        return "converged"
+    before = validation[: max(int(0.9 * epochs), 1)]
+    judged = before[np.isfinite(before)]
+    return "converged" if judged.size and value - judged.max() < SETTLED else "ran out of steps"

@@ -1,0 +1,206 @@
+"""The loop: it improves, keeps the best, treats members alike, and leaves out what must not count."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from tacit._errors import FitError, UsageError
+from tacit.data.batch import Batch
+from tacit.gradients import Enumeration, Pathwise
+from tacit.inference.joint import Joint
+from tacit.inference.optimizers import Descent
+from tacit.models.enumeration import log_marginal
+from tacit.networks import partition
+from tacit.objectives import ELBO, IWAE
+from tacit.training import Population, epochs, stack, train
+from tests.training.conftest import make_encoder, make_model
+
+FAST = {"optimizer": Descent(0.02), "batch_size": 16, "max_epochs": 30}
+HELD = np.arange(0, 40, 5)
+
+
+def mean_log_density(model, data, rows) -> float:
+    values = jax.vmap(lambda y, x: log_marginal(model, y, x))(jnp.asarray(data.y)[rows], jnp.asarray(data.x)[rows])
+    return float(jnp.mean(values))
+
+
+def same(a, b, **tolerance) -> bool:
+    pairs = zip(jax.tree.leaves(eqx.filter(a, eqx.is_array)), jax.tree.leaves(eqx.filter(b, eqx.is_array)), strict=True)
+    return all(np.allclose(x, y, **tolerance) for x, y in pairs)
+
+
+def test_it_learns_and_keeps_the_best_epoch(model, data) -> None:
+    fitted = train(model, None, data, key=jax.random.key(1), validation=HELD, **FAST)
+    assert fitted.value > mean_log_density(model, data, HELD) + 0.3
+    assert fitted.value == np.nanmax(fitted.validation) == fitted.validation[fitted.best_epoch - 1]
+    # the kept parameters are those that scored it
+    np.testing.assert_allclose(mean_log_density(fitted.model, data, HELD), fitted.value, rtol=1e-5)
+    assert fitted.skipped == 0
+
+
+def test_same_key_same_result(model, data) -> None:
+    one, two = (train(model, None, data, key=jax.random.key(1), validation=HELD, **FAST) for _ in range(2))
+    assert same(one.model, two.model, rtol=0, atol=0)
+    other = train(model, None, data, key=jax.random.key(2), validation=HELD, **FAST)
+    assert not same(one.model, other.model)
+
+
+def test_a_member_is_trained_as_if_alone(data) -> None:
+    models = [make_model(seed) for seed in range(3)]
+    rows = np.setdiff1d(np.arange(40), HELD)
+    population = Population(np.stack([rows] * 3), np.stack([HELD] * 3))
+    optimizer = Descent(jnp.array([0.02, 0.01, 0.005]))
+    together = train(
+        stack(models), None, data, key=jax.random.key(1), population=population, **FAST | {"optimizer": optimizer}
+    )
+    key = jax.random.split(jax.random.key(1), 3)[1]
+    # the same member in another population, at the same place's key
+    alone = _alone(models[1], data, rows, key, Descent(0.01))
+    np.testing.assert_allclose(together.validation[:, 1], alone, rtol=2e-3, atol=2e-4)
+    assert abs(together.validation[-1, 0] - alone[-1]) > 1e-3
+
+
+def _alone(model, data, rows, key, optimizer) -> np.ndarray:
+    """The same loop written out in Python, one step after another."""
+    procedure = Joint(ELBO(), Pathwise(), optimizer)
+    whole = Batch(*(jnp.asarray(a, jnp.float32) for a in (data.y, data.x)), None, jnp.ones(40), jnp.arange(40))
+    course = epochs.begin(procedure, key, model, None, epochs.gather(whole, jnp.arange(16)))
+    state, values = course.state, []
+
+    @eqx.filter_jit
+    def step(state, key, index):
+        return procedure.update(state, procedure.summarise(key, state, epochs.gather(whole, index)))
+
+    for epoch in range(FAST["max_epochs"]):
+        order_key, step_key = jax.random.split(jax.random.fold_in(course.key, 1 + epoch))
+        padded = jnp.pad(jnp.asarray(rows), (0, 48 - len(rows)), constant_values=40)[: -(-len(rows) // 16) * 16]
+        order = padded[jnp.argsort(jax.random.bits(order_key, padded.shape))].reshape(-1, 16)
+        for index, key in zip(order, jax.random.split(step_key, len(order)), strict=True):
+            state = step(state, key, index)
+        values.append(mean_log_density(state.model, data, HELD))
+    return np.array(values)
+
+
+def test_members_that_stop_are_left_behind_and_kept(data) -> None:
+    models = [make_model(seed) for seed in range(4)]
+    rows = np.setdiff1d(np.arange(40), HELD)
+    population = Population(np.stack([rows] * 4), np.stack([HELD] * 4))
+    wild = Descent(jnp.array([3.0, 0.02, 3.0, 3.0]))  # three of them get worse at once
+    fitted = train(
+        stack(models),
+        None,
+        data,
+        key=jax.random.key(1),
+        population=population,
+        patience=5,
+        **FAST | {"optimizer": wild, "max_epochs": 60},
+    )
+    assert fitted.epochs[1] > fitted.epochs[0]
+    for member in range(4):
+        one = jax.tree.map(lambda a, m=member: a[m] if eqx.is_array(a) else a, fitted.model)
+        np.testing.assert_allclose(mean_log_density(one, data, HELD), fitted.value[member], rtol=1e-4)
+        seen = fitted.validation[:, member]
+        assert np.isfinite(seen[: fitted.epochs[member]]).all()
+        assert np.isnan(seen[fitted.epochs[member] :]).all()
+        assert fitted.value[member] == np.nanmax(seen)
+
+
+def test_rows_of_weight_zero_and_padding_are_inert(model, data) -> None:
+    spoilt = Batch(np.r_[data.y, [[1e6]]], np.r_[data.x, [[np.nan]]], None, np.r_[np.ones(40), 0.0], None)
+    rows = np.arange(40)[None]
+    population = Population(np.c_[rows, [[40, 99]]], np.zeros((1, 0), int))
+    procedure = Joint(ELBO(), Pathwise(), Descent())
+    batch = Batch(*(jnp.asarray(a, jnp.float32) for a in (spoilt.y, spoilt.x)), None, jnp.asarray(spoilt.weight), None)
+    state = epochs.begin(procedure, jax.random.key(0), model, None, batch).state
+    clean = procedure.summarise(jax.random.key(0), state, epochs.gather(batch, jnp.arange(40)))
+    padded = procedure.summarise(jax.random.key(0), state, epochs.gather(batch, jnp.asarray(population.rows[0])))
+    np.testing.assert_allclose(padded.bound, clean.bound, rtol=1e-6)
+    assert padded.weight == clean.weight == 40
+    assert same(padded.gradient, clean.gradient, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_count_rows(model, data) -> None:
+    procedure = Joint(ELBO(), Pathwise(), Descent())
+    weight = jnp.asarray(np.random.default_rng(0).integers(0, 4, 40), jnp.float32)
+    whole = Batch(*(jnp.asarray(a, jnp.float32) for a in (data.y, data.x)), None, weight, None)
+    state = epochs.begin(procedure, jax.random.key(0), model, None, whole).state
+    weighted = procedure.summarise(jax.random.key(0), state, whole)
+    ones = whole._replace(weight=jnp.ones(40))
+    repeated = epochs.gather(ones, jnp.asarray(np.repeat(np.arange(40), np.asarray(weight, int))))
+    again = procedure.summarise(jax.random.key(0), state, repeated)
+    np.testing.assert_allclose(weighted.bound, again.bound, rtol=1e-5)
+    assert same(weighted.gradient, again.gradient, rtol=1e-3, atol=1e-4)
+
+
+def test_a_step_that_is_not_finite_is_counted_and_not_taken(model, data) -> None:
+    broken = data._replace(y=np.where(np.arange(40)[:, None] == 3, np.nan, data.y))
+    fitted = train(model, None, broken, key=jax.random.key(1), **FAST)
+    assert fitted.skipped == FAST["max_epochs"]  # row 3 is in one batch of every epoch
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(partition(fitted.model)[0]))
+
+
+def test_nothing_finite_is_an_error(model, data) -> None:
+    with pytest.raises(FitError, match="finite"):
+        train(model, None, data._replace(y=np.full((40, 1), np.nan)), key=jax.random.key(1), **FAST)
+
+
+def test_other_settings_compile_nothing(model, data) -> None:
+    train(model, None, data, key=jax.random.key(1), **FAST)
+    before = epochs.run._cached._cache_size()
+    train(model, None, data, key=jax.random.key(1), **FAST | {"max_epochs": 7, "optimizer": Descent(0.3)}, patience=3)
+    assert epochs.run._cached._cache_size() == before
+
+
+def test_an_optimiser_of_optax_and_callbacks(model, data) -> None:
+    seen = []
+    fitted = train(
+        model,
+        None,
+        data,
+        key=jax.random.key(1),
+        optimizer=optax.adam(0.02),
+        batch_size=16,
+        max_epochs=30,
+        validation=HELD,
+        callbacks=[seen.append],
+    )
+    ours = train(
+        model,
+        None,
+        data,
+        key=jax.random.key(1),
+        optimizer=Descent(0.02, clip=1e9),
+        batch_size=16,
+        max_epochs=30,
+        validation=HELD,
+    )
+    assert same(fitted.model, ours.model, rtol=1e-4, atol=1e-5)
+    assert seen[-1].number == 30
+    np.testing.assert_array_equal(seen[-1].validation[:, 0], fitted.validation)
+
+
+def test_an_amortised_posterior_approaches_the_exact_one(model, data) -> None:
+    everything = Population(np.arange(40)[None], np.arange(40)[None])
+    settings = FAST | {"max_epochs": 300, "population": everything, "key": jax.random.key(1)}
+    exact = train(stack([model]), None, data, **settings)
+    fitted = train(stack([model]), stack([make_encoder()]), data, gradient=Enumeration(), **settings)
+    one = jax.tree.map(lambda a: a[0] if eqx.is_array(a) else a, fitted.model)
+    marginal = mean_log_density(one, data, np.arange(40))
+    assert marginal - 0.2 < fitted.value[0] < marginal  # a bound
+    assert fitted.value[0] > exact.value[0] - 0.2
+
+
+def test_what_does_not_apply_is_an_error(model, data) -> None:
+    with pytest.raises(UsageError, match="cannot be differentiated"):
+        train(model, make_encoder(), data, key=jax.random.key(1), gradient=Pathwise(), **FAST)
+    with pytest.raises(UsageError, match="one draw"):
+        train(
+            model, make_encoder(), data, key=jax.random.key(1), objective=IWAE(), gradient=Enumeration(), num_samples=2
+        )
+    with pytest.raises(UsageError, match="no optimiser"):
+        train(model, None, data, key=jax.random.key(1), optimizer="adamant")
