@@ -140,3 +140,15 @@ def test_info_and_report_need_only_the_model_file(run: Any, model: Path, tmp_pat
 
 def test_rows_come_from_standard_input(run: Any, model: Path, table: Path) -> None:
     assert run("score", model, "-", stdin=table.read_bytes()).stdout == run("score", model, table).stdout
+
+
+def test_answers_about_values_beyond_all_measure_are_numbers_and_told(run: Any, model: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "far.csv"
+    rows.write_text("length,mass,sort,site\n1e200,,,\n16,-1e308,big,\n")
+    asked = (("score",), ("latent",), ("predict", "--target", "sort"), ("impute",), ("anomalies", "--all"))
+    for command, *options in asked:
+        result = run(command, model, rows, *options)
+        assert result.exit_code == 0
+        assert "so far off" in result.stderr
+        for values in read(result.stdout).values():
+            assert all(not isinstance(v, float) or np.isfinite(v) for v in values), command

@@ -292,3 +292,50 @@ def test_a_schema_of_other_rows_still_encodes() -> None:
     moved = Schema(tuple(dataclasses.replace(c, center=c.center + 1.0) for c in SCHEMA.columns))
     back = decode(moved, encode(moved, TABLE).y)
     np.testing.assert_allclose(back["positive"], TABLE.numbers("positive"), rtol=1e-13)
+
+
+def test_a_number_beyond_all_measure_is_moved_to_where_its_square_is_a_float() -> None:
+    far = read_table({name: [1e308 if name == "real" else None] for name in SCHEMA.names})
+    rows = encode(SCHEMA, far)
+    column = SCHEMA["real"]
+    assert [finding.code for finding in rows.findings] == ["far-off"]
+    y = rows.y[0, SCHEMA.layout.index("normal", "real")]
+    assert np.isfinite((y * column.scale / column.floor) ** 2)
+    with pytest.raises(UsageError, match="too far off"):
+        given_row(SCHEMA, {"real": 1e308})
+
+
+@pytest.mark.parametrize("value", [None, "", "NA", float("nan")])
+def test_a_missing_value_is_not_given(value: object) -> None:
+    with pytest.raises(UsageError, match="missing"):
+        given_row(SCHEMA, {"sex": value})
+
+
+def test_positive_columns_come_back_positive_and_finite() -> None:
+    y = encode(SCHEMA, TABLE.take(np.arange(2))).y
+    y[:, SCHEMA.layout.index("normal", "positive")] = [-1e6, 1e6]
+    back = decode(SCHEMA, y)["positive"]
+    assert 0 < back[0] < 1e-300
+    assert 1e300 < back[1] < np.inf
+
+
+TEXTS = ["True", "False", "maybe", "1e5", "2.50", "2.5", "+1"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "codes"),
+    [
+        (["True", "False"], [0.0, 1.0]),
+        (["1e5", "1e5"], [3.0, 3.0]),
+        (["+1", "+1"], [6.0, 6.0]),
+        ([True, None], [0.0, np.nan]),
+        (["2.5", "2.5"], [5.0, 5.0]),
+    ],
+)
+def test_levels_that_read_as_numbers_or_truth_values_where_no_other_text_is_beside(
+    cells: list[object], codes: list[float]
+) -> None:
+    schema = Schema.infer(read_table({"s": TEXTS * 3}), types={"s": "categorical"})
+    order = [schema["s"].levels.index(text) for text in TEXTS]
+    wanted = [code if np.isnan(code) else order[int(code)] for code in codes]
+    np.testing.assert_array_equal(encode(schema, read_table({"s": cells})).y[:, 0], wanted)

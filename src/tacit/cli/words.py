@@ -114,14 +114,17 @@ def _with_error(value: float | str | None, error: float | None, *, signed: bool 
     if value is None:
         return ""
     number = float(value)
+    sign = "+" if signed else ""
     if error is None or not error > 0:
-        return f"{number:{'+' if signed else ''},.4g}"
+        return f"{number:{sign},.4g}"
+    if abs(number) >= 1e15:  # not written out
+        return f"{number:{sign}.4g} ± {error:.2g}"
     decimals = max(0, 1 - math.floor(math.log10(error)))  # two significant digits of the error
-    return f"{number:{'+' if signed else ''},.{decimals}f} ± {error:,.{decimals}f}"
+    return f"{number:{sign},.{decimals}f} ± {error:,.{decimals}f}"
 
 
 def _number(value: float | str | None) -> str:
-    return "" if value is None else f"{float(value):,.1f}"
+    return "" if value is None else f"{float(value):,.1f}" if abs(float(value)) < 1e15 else f"{float(value):.4g}"
 
 
 def check_in_words(checked: CheckReport) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -135,12 +136,16 @@ def _check_levels(table: Table, name: str, kind: Kind, levels: tuple[Level, ...]
 def level_codes(column: Column, table: Table) -> np.ndarray:
     """Codes 0..L-1 as float64, NaN for missing cells and -1 for values that are no level.
 
-    Numbers meet text levels and the other way round, since the same column may come as either.
+    Numbers and truth values meet text levels and the other way round, since the same column may come as either: a
+    cell that reads as one is the level of the same text, or else the only level that reads as the same.
     """
     cells = table.column(column.name)
     present = table.present(column.name)
     codes = np.full(len(table), np.nan)
     if isinstance(column.levels[0], str):
+        if (dtype := table.dtype(column.name)) in ("int", "float", "bool"):
+            codes[present] = _codes_by_value(column.levels, cells.drop_null(), dtype)
+            return codes
         cells, levels = pc.cast(cells, pa.string()), pa.array(column.levels, pa.string())
     elif table.dtype(column.name) in ("int", "float", "bool"):
         cells, levels = pc.cast(cells, pa.float64(), safe=False), pa.array(map(float, column.levels))
@@ -150,3 +155,21 @@ def level_codes(column: Column, table: Table) -> np.ndarray:
     found = pc.fill_null(pc.index_in(cells, value_set=levels), -1)
     codes[present] = found.to_numpy(zero_copy_only=False)[present]
     return codes
+
+
+def _codes_by_value(levels: tuple[Level, ...], cells: pa.Array, dtype: DType) -> np.ndarray:
+    """Codes of numbers or truth values (n,) among levels that are text, -1 for none: "1e5" is 100000."""
+    texts = [str(level) for level in levels]
+    codes = pc.fill_null(pc.index_in(pc.cast(cells, pa.string()), value_set=pa.array(texts)), -1).to_numpy()
+    values = [_as_number(text, dtype) for text in texts]
+    once = [value if values.count(value) == 1 else None for value in values]
+    numbers = pc.cast(cells, pa.float64(), safe=False)
+    by_value = pc.fill_null(pc.index_in(numbers, value_set=pa.array(once, pa.float64())), -1).to_numpy()
+    return np.where(codes >= 0, codes, by_value)
+
+
+def _as_number(text: str, dtype: DType) -> float | None:
+    """The number that a text reads as, 0 or 1 for a truth value; None for other text."""
+    if dtype == "bool":
+        return {"false": 0.0, "true": 1.0}.get(text.lower())
+    return float(text) if re.match(NUMBER, text) else None

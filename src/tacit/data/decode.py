@@ -7,12 +7,15 @@ import numpy as np
 from tacit.data.column import LOGGED, Column
 from tacit.data.schema import Schema
 
+LOG_RANGE = float(np.log(np.finfo(float).tiny)), float(np.log(np.finfo(float).max))
+"""Of logarithms whose exponential is a float above zero."""
+
 
 def decode(schema: Schema, y: np.ndarray) -> dict[str, np.ndarray]:
     """Events (n, D) as columns in user units and types, in the order of the table; the inverse of `encode`.
 
     Missing cells are NaN in float columns and None in all others; a column that was read from whole numbers
-    comes back as whole numbers, rounded.
+    comes back as whole numbers, rounded. A positive column comes back above zero and finite, however far off.
 
     Example:
         >>> from tacit.data.encode import encode
@@ -32,7 +35,7 @@ def decode(schema: Schema, y: np.ndarray) -> dict[str, np.ndarray]:
             values = y[:, layout.index("poisson", column.name)]
         else:
             values = (y[:, layout.index("normal", column.name)] + column.center / column.scale) * column.scale
-            values = np.exp(values) if column.kind in LOGGED else values
+            values = np.exp(np.clip(values, *LOG_RANGE)) if column.kind in LOGGED else values
         if column.kind == "zero-inflated":
             indicator = y[:, layout.index("bernoulli", column.name)]
             values = np.where(indicator == 0, 0.0, np.where(np.isnan(indicator), np.nan, values))

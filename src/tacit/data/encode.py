@@ -11,10 +11,14 @@ import pyarrow as pa
 
 from tacit._errors import DataError, UsageError
 from tacit.data.column import LOGGED, Column, checked_numbers, level_codes
+from tacit.data.columns import DEFAULT_TOKENS
 from tacit.data.findings import Finding
 from tacit.data.row_roles import group_codes, row_weights, time_order
 from tacit.data.schema import Schema
 from tacit.data.table import Table, read_table
+
+LARGEST = 1e140
+"""Of a cell's distance from the centre, in floors: its square, summed over columns, is still a float."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +50,8 @@ class Rows:
 def encode(schema: Schema, table: Table, *, require: Literal["all", "any"] = "all", roles: bool = True) -> Rows:
     """The rows of a table as events. Columns may come in any order; further ones are ignored, with a finding.
 
-    A value that is no level of its column counts as missing, with a finding.
+    A value that is no level of its column counts as missing, and a number so far off that the square of its distance
+    would overflow is taken to lie at `LARGEST` floors, where no density is left anyway; both with a finding.
 
     Args:
         schema: how columns are read.
@@ -91,7 +96,8 @@ def encode(schema: Schema, table: Table, *, require: Literal["all", "any"] = "al
             y[present, layout.index("bernoulli", column.name)] = (values[present] > 0).astype(float)
             values = np.where(values > 0, values, np.nan)
         transformed = np.log(values) if column.kind in LOGGED else values
-        y[:, layout.index("normal", column.name)] = transformed / column.scale - column.center / column.scale
+        y[:, layout.index("normal", column.name)], far = _within_reach(column, table, transformed)
+        findings += far
         slope = -transformed - np.log(column.scale) if column.kind in LOGGED else -np.log(column.scale)
         log_jacobian += np.where(np.isnan(values), 0.0, slope)
     empty = np.isnan(y).all(axis=1)
@@ -109,7 +115,7 @@ def given_row(schema: Schema, given: Mapping[str, Any]) -> Rows:
     """One row from values by column name, as text or as Python values; all other cells are missing.
 
     Raises:
-        UsageError: an unknown column or level; lists the known ones.
+        UsageError: an unknown column or level, with the known ones; a value that is missing or beyond all measure.
         DataError: a value that does not suit the kind of its column.
 
     Example:
@@ -122,19 +128,29 @@ def given_row(schema: Schema, given: Mapping[str, Any]) -> Rows:
             raise UsageError(
                 f"{name!r} is not a column of the model.", mend=f"Its columns are {', '.join(schema.names)}."
             )
-    cells = {name: [None if value is None else str(value)] for name, value in given.items()}
+    cells = {name: [_given_text(name, value)] for name, value in given.items()}
     if not cells:
         width = schema.layout.width
         return Rows(np.full((1, width), np.nan), np.zeros(1), np.ones(1))
     rows = encode(schema, read_table(pa.table(cells), title="given values"), require="any", roles=False)
     for finding in rows.findings:
-        if finding.code == "unseen-level" and finding.column is not None:
-            levels = ", ".join(map(str, schema[finding.column].levels))
-            raise UsageError(
-                f"{given[finding.column]!r} is not a level of {finding.column!r}.",
-                mend=f"Its levels are {levels}.",
-            )
+        if finding.column is None or finding.code not in ("unseen-level", "far-off"):
+            continue
+        value, levels = given[finding.column], ", ".join(map(str, schema[finding.column].levels))
+        if finding.code == "far-off":
+            raise UsageError(f"{value!r} is too far off.", where=finding.column, mend="Give another value.")
+        raise UsageError(f"{value!r} is not a level of {finding.column!r}.", mend=f"Its levels are {levels}.")
     return Rows(rows.y, rows.log_jacobian, rows.weight)
+
+
+def _given_text(name: str, value: Any) -> str:
+    """A given value as text; raises `UsageError` where it says that the value is missing."""
+    text = "" if value is None else str(value).strip()
+    if text in DEFAULT_TOKENS:
+        raise UsageError(
+            f"the value given for {name!r} is missing.", where="given", mend="Give a value, or leave the column out."
+        )
+    return text
 
 
 def _about_columns(schema: Schema, table: Table, absent: list[str]) -> list[Finding]:
@@ -145,6 +161,23 @@ def _about_columns(schema: Schema, table: Table, absent: list[str]) -> list[Find
         message = f"Columns that the schema does not know are ignored: {', '.join(extra)}."
         findings.append(Finding("note", "extra-columns", message))
     return findings
+
+
+def _within_reach(column: Column, table: Table, transformed: np.ndarray) -> tuple[np.ndarray, list[Finding]]:
+    """Transformed cells in model units, those beyond `LARGEST` floors from the centre moved to there."""
+    with np.errstate(over="ignore"):
+        y = transformed / column.scale - column.center / column.scale
+    reach = LARGEST * (column.floor or column.scale) / column.scale
+    far = np.abs(y) > reach
+    if not far.any():
+        return y, []
+    first = int(np.argmax(far))
+    message = (
+        f"{far.sum()} cells lie so far off that the density there is no number; they are taken to lie {LARGEST:g} "
+        f"times the floor away (first: {table.numbers(column.name)[first]:.6g}, {table.where(first)})."
+    )
+    mend = "Correct the cells, or leave them empty."
+    return np.clip(y, -reach, reach), [Finding("warning", "far-off", message, column.name, mend)]
 
 
 def coded(column: Column, table: Table, *, read_as: str = "missing") -> tuple[np.ndarray, list[Finding]]:

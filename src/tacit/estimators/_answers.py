@@ -149,7 +149,7 @@ class TableAnswers:
     def _encoded(self, table: Table, require: Literal["all", "any"]) -> Rows:
         rows = encode(self.schema_, table, require=require, roles=False)
         for finding in rows.findings:
-            if finding.code == "unseen-level":
+            if finding.code in ("unseen-level", "far-off"):
                 warnings.warn(str(finding), TacitWarning, stacklevel=4)
         return rows
 

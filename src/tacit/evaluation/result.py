@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from tacit._errors import UsageError
 
 Kind = Literal["exact", "lower bound", "upper bound", "estimate"]
+_PLAIN = 1e15  # larger values are not written out
 _ERRORS = ("standard_error", "monte_carlo_error", "bias")
 
 
@@ -52,7 +53,7 @@ class Result:
     def __str__(self) -> str:
         shown = f"{self.value:.4g}"
         error = self.standard_error
-        if error is not None and 0 < error < math.inf and math.isfinite(self.value):
+        if error is not None and 0 < error < math.inf and abs(self.value) < _PLAIN:
             decimals = max(0, 1 - math.floor(math.log10(error)))  # two significant digits of the error
             shown = f"{self.value:,.{decimals}f} ± {error:,.{decimals}f}"
         elif error is not None:

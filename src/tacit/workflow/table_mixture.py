@@ -34,6 +34,7 @@ from tacit.distributions.predictive import (
 from tacit.inference import rows as exact
 from tacit.models import FiniteMixture
 
+TINY, HUGE = float(np.finfo(float).tiny), float(np.finfo(float).max)
 PSEUDO_ROWS = 1.0  # of every discrete column, in every component: published with the model
 
 
@@ -197,7 +198,7 @@ class TableMixture:
             if column.kind == "zero-inflated":
                 filled[empty, places[-1]] = best > 0
                 best = np.where(best > 0, best, np.nan)
-            transformed = best if column.kind == "real" else np.log(best)
+            transformed = best if column.kind == "real" else np.log(np.clip(best, TINY, HUGE))
             filled[empty, places[0]] = transformed / column.scale - column.center / column.scale
         return filled
 
