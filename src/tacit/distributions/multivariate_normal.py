@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from tacit._typing import Array, Key, Scalar
 from tacit.distributions import _moments
-from tacit.distributions._base import AbstractExponentialFamily
+from tacit.distributions._base import AbstractExponentialFamily, AbstractReparameterised
 from tacit.distributions._cholesky import cholesky, inverse_lower
 
 LOG_2PI = 1.8378770664093453
@@ -23,7 +23,7 @@ def _replace_diagonal(lower: Float[Array, "*k d d"], function: Callable[[Array],
     return jnp.tril(lower, -1) + diagonal[..., None] * jnp.eye(lower.shape[-1], dtype=lower.dtype)
 
 
-class MultivariateNormal(AbstractExponentialFamily):
+class MultivariateNormal(AbstractExponentialFamily, AbstractReparameterised):
     """Normal over d columns with a full covariance.
 
     `log p(y) = -1/2 (y - m)' S^-1 (y - m) - 1/2 log det S - d/2 log 2 pi`, in nats. A missing cell is integrated

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
 from tacit._typing import Array, Key, Scalar
-from tacit.distributions._base import AbstractExponentialFamily
+from tacit.distributions._base import AbstractExponentialFamily, AbstractReparameterised
 from tacit.distributions.multivariate_normal import LOG_2PI
 
 
-class DiagonalNormal(AbstractExponentialFamily):
+class DiagonalNormal(AbstractExponentialFamily, AbstractReparameterised):
     """Independent normals over d columns, each with its own mean and scale.
 
     `log p(y) = sum_j -1/2 ((y_j - m_j) / s_j)^2 - log s_j - 1/2 log 2 pi`, over the present cells, in nats.
