@@ -104,7 +104,7 @@ def calibrate(
         >>> narrow = NormalMixturePrediction(np.zeros((900, 1)), np.zeros((900, 1)), np.full((900, 1), 0.7))
         >>> y = np.random.default_rng(0).standard_normal(900)
         >>> print(calibrate(narrow, y, coverages=[0.9], seed=0).verdict.text)
-        90 % intervals hold 75.7 ± 1.4 %: too narrow. The PIT histogram is not flat (p = 9e-39).
+        90 % intervals hold 75.7 ± 1.4 %: too narrow. The PIT histogram is not flat (p < 0.001).
     """
     values = observed(p, y)
     if weight is not None:

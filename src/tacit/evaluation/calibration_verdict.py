@@ -56,7 +56,7 @@ def judge(coverage: Sequence[tuple[float, Result]], above_median: Result, pit: P
     if _distance(above_median, 0.5, n) > NormalDist().inv_cdf(1 - _ALPHA / 2):
         word = "low" if above_median.value > 0.5 else "high"
         faults.append(f"{_share(above_median)} of rows lie above the predicted median: predicted too {word}.")
-    p = "p < 1e-99" if pit.p_value < 1e-99 else f"p = {pit.p_value:{'.2g' if pit.p_value >= 1e-3 else '.0e'}}"
+    p = f"p = {pit.p_value:.2g}" if pit.p_value >= 1e-3 else "p < 0.001"
     if pit.p_value < _ALPHA:
         faults.append(f"The PIT histogram is not flat ({p}).")
     if faults:

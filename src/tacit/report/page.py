@@ -55,7 +55,6 @@ def _environment() -> Environment:
     )
     environment.filters |= {"number": number, "percent": percent}
     environment.globals |= {
-        "percent": percent,
         "share_with_error": share_with_error,
         "with_error": with_error,
         "headline": words.headline,
