@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,16 @@ import numpy as np
 import pyarrow.csv
 import pytest
 
+from tacit import persistence
 from tacit.data.encode import encode
+from tacit.data.schema import Schema
 from tacit.data.table import read_table
 from tacit.workflow.model_file import load_model
+
+
+def own(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The manifest without what a file says of itself."""
+    return {key: value for key, value in manifest.items() if key not in ("format", "tacit", "class")}
 
 
 def read(text: str) -> dict[str, list[Any]]:
@@ -152,3 +160,37 @@ def test_answers_about_values_beyond_all_measure_are_numbers_and_told(run: Any, 
         assert "so far off" in result.stderr
         for values in read(result.stdout).values():
             assert all(not isinstance(v, float) or np.isfinite(v) for v in values), command
+
+
+def test_a_table_with_a_column_called_draw_is_imputed_with_draws(run: Any, model: Path, holes: Path) -> None:
+    lines = holes.read_text().splitlines()
+    rows = holes.with_name("draw.csv")
+    rows.write_text("\n".join([f"{lines[0]},draw", *(f"{line},{i}" for i, line in enumerate(lines[1:]))]) + "\n")
+    found = read(run("impute", model, rows, "--draws", 2).stdout)
+    assert found["draw_"] == [1, 1, 1, 1, 2, 2, 2, 2]
+    assert found["draw"] == [0, 1, 2, 3, 0, 1, 2, 3]
+
+
+def test_a_model_of_a_column_called_row_keeps_it_beside_the_number(run: Any, tmp_path: Path) -> None:
+    data, model = tmp_path / "t.csv", tmp_path / "m.tacit"
+    data.write_text("row,x\n" + "".join(f"{i % 7 / 3:.3f},{i * i % 11 / 7:.3f}\n" for i in range(30)))
+    assert run("fit", data, "-o", model, "-k", 1, "--set", "n_starts=1", "--holdout", 0).exit_code == 0
+    found = read(run("sample", model, data, "-n", 1).stdout)
+    assert found["row_"] == list(range(1, 31))
+    assert found["row"] == read(data.read_text())["row"]  # exactly
+
+
+def test_all_rows_are_ranked_also_those_less_odd_than_any_training_row(run: Any, model: Path, table: Path) -> None:
+    """The mean of a cluster is denser than the rows that were fitted."""
+    fitted, manifest = load_model(model)
+    strict = model.with_name("strict.tacit")
+    persistence.save(replace(fitted, calibration=np.array([0.0, 0.5])), strict, manifest=own(manifest), force=True)
+    found = read(run("anomalies", strict, table, "--all").stdout)
+    assert sorted(found["row"]) == list(range(1, 81))
+    assert max(found["p_value"]) > 0.5
+
+
+def test_check_writes_the_schema_to_standard_output(run: Any, table: Path) -> None:
+    result = run("check", table, "-o", "-")
+    assert Schema.from_toml(result.stdout).names == ("length", "mass", "sort", "site")
+    assert "80 rows" in result.stderr

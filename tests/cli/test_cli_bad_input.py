@@ -172,6 +172,7 @@ def test_extra_columns_are_ignored_and_empty_rows_told(run: Any, model: Path, tm
         (("sample", "-n", "0"), 2, ("-n",)),
         (("sample", "-n", "3", "--given", "sort=big"), 2, ("--given",)),
         (("anomalies", "--rate", "2"), 2, ("--rate",)),
+        (("sample", "-n", "3", "--seed", str(2**64)), 2, ("--seed",)),
     ],
 )
 def test_questions_that_make_no_sense(
@@ -182,7 +183,8 @@ def test_questions_that_make_no_sense(
 
 
 @pytest.mark.parametrize(
-    ("given", "word"), [("sort=huge", "huge"), ("age=3", "age"), ("mass=big", "big"), ("mass", "NAME=VALUE")]
+    ("given", "word"),
+    [("sort=huge", "huge"), ("age=3", "age"), ("mass=big", "big"), ("mass", "NAME=VALUE"), ("mass=", "missing")],
 )
 def test_givens_that_make_no_sense(run: Any, model: Path, given: str, word: str) -> None:
     refused(run("sample", model, "-n", 2, "--given", given), 2, "--given" if "=" in word else "", word)
@@ -232,3 +234,31 @@ def test_a_folder_that_is_not_there_or_may_not_be_written(run: Any, model: Path,
     (tmp_path / "file").write_text("")
     refused(run("sample", model, "-n", 2, "-o", tmp_path / "file" / "s.csv"), 1, "s.csv")
     refused(run("demo", "-o", tmp_path / "file"), 1, "file")
+
+
+def test_a_column_is_given_once(run: Any, model: Path) -> None:
+    refused(run("sample", model, "-n", 2, "--given", "mass=3", "--given", "mass=4"), 2, "--given", "twice")
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (("score",), "log_density"),
+        (("latent",), "component_1"),
+        (("predict", "--target", "mass"), "q0.5"),
+        (("anomalies",), "row"),
+    ],
+)
+def test_a_kept_column_does_not_take_the_place_of_an_answer(
+    run: Any, model: Path, tmp_path: Path, command: tuple[str, ...], name: str
+) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"length,mass,sort,site,{name}\n10,20,small,north,7\n")
+    refused(run(command[0], model, rows, *command[1:], "--keep", name), 2, "--keep", name)
+
+
+def test_files_that_cannot_be_standard_output(run: Any, model: Path, table: Path) -> None:
+    refused(run("fit", table, "-o", "-"), 2, "standard output")
+    refused(run("fit", table, "-o", "m.tacit", "--report", "-"), 2, "standard output")
+    refused(run("report", model, "-o", "-"), 2, "standard output")
+    assert not Path("-").exists()

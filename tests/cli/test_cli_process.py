@@ -79,6 +79,35 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(model: Path, tmp_path
     assert old.read_text() == "mine"
 
 
+def test_an_output_that_is_closed_is_told(model: Path) -> None:
+    close = "import os, sys; os.close(1); sys.stdout = None; from tacit.cli import main; main()"
+    process = start("sample", model, "-n", 2, code=close)
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert err.startswith("error: standard output: it is closed")
+
+
+def test_an_interrupt_that_an_import_turns_into_an_error_of_its_own_is_still_one() -> None:
+    code = """
+import click, os, signal
+from tacit.cli import app, main
+
+@click.command("check")
+def command():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        raise ImportError("while initializing the extension") from None
+
+app.Commands.get_command = lambda *_: command
+main()
+"""
+    process = start("check", code=code)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_fit_and_leaves_nothing(number: int, code: int, table: Path, tmp_path: Path) -> None:
     process = start("fit", table, "-o", tmp_path / "m.tacit", "-k", "1:4", "--report", tmp_path / "r.html")

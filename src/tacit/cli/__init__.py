@@ -5,6 +5,8 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line as a process: its compilation cache, its signals, its exit code."""
-    from tacit.cli.process import run
-
+    try:
+        from tacit.cli.process import run
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     run()

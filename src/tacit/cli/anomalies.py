@@ -9,7 +9,7 @@ import numpy as np
 
 from tacit.cli import options
 from tacit.cli.failures import note
-from tacit.cli.tables import check_outputs, kept, read_rows, write_result
+from tacit.cli.tables import check_outputs, read_rows, with_kept, write_result
 
 _NAMED = 3
 
@@ -54,7 +54,6 @@ def command(
     found = anomalies(fitted, events, rate=1.0 if all_rows else rate, seed=seed)
     places = np.array([anomaly.row for anomaly in found], int)
     columns: dict[str, Any] = {"row": places + 1}
-    columns |= {name: cells.take(places) for name, cells in kept(table, options.listed(keep)).items()}
     columns["rank"] = np.arange(1, len(found) + 1)
     columns["p_value"] = np.array([anomaly.p_value for anomaly in found], float)
     columns["flagged"] = columns["p_value"] <= limit
@@ -63,5 +62,6 @@ def command(
         columns[f"odd_{j + 1}"] = np.array([name for name, _ in cells], object)
         columns[f"surprise_{j + 1}"] = np.array([value for _, value in cells], float)
     flagged = int(np.sum(columns["flagged"]))
+    columns = {"row": places + 1, **with_kept(table, options.listed(keep), columns, places)}
     write_result("anomalies", columns, output, force=force, as_json=as_json, rows=len(events), flagged=flagged)
     note(f"{flagged} of {len(events):,} rows are as odd as the oddest {rate:.3g} of the training rows")

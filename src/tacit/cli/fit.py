@@ -69,7 +69,7 @@ def command(
     from tacit.workflow.fit_table import Job
 
     ks = options.numbers_of_components(k)
-    check_outputs(output, report, force=force)
+    check_outputs(output, report, force=force, stdout=False)
     job = Job(ks=ks, select=select, holdout=holdout, seed=seed, refit=not no_refit)
     job = with_settings(job, settings)
     record = fit_and_write(data, output, report, job, force=force, command_line=command_line, **reading)

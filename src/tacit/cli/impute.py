@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tacit.cli import options
-from tacit.cli.tables import check_outputs, read_rows, write_result
+from tacit.cli.tables import check_outputs, free_name, read_rows, write_result
 
 
 @click.command("impute")
@@ -18,7 +18,7 @@ def command(model: str, rows: str, draws: int | None, seed: int, output: str, fo
 
     A single filling takes the mean of real columns, the median of skewed ones and counts, the most probable
     category. It hides how unsure the cells are: for analyses that need that, take --draws M, which gives M tables
-    one below another, numbered in the column draw.
+    one below another, numbered in the column draw (draw_ where ROWS has a draw).
     """
     import pyarrow as pa
 
@@ -34,7 +34,7 @@ def command(model: str, rows: str, draws: int | None, seed: int, output: str, fo
         drawn = fitted.draw(events, draws, seed)
         complete = pa.concat_tables([filled(fitted, table, drawn[:, j]) for j in range(draws)])
         number = pa.array([j for j in range(1, draws + 1) for _ in range(len(table))])
-        complete = complete.add_column(0, "draw", number)
+        complete = complete.add_column(0, free_name("draw", table.names), number)
     columns = {name: complete.column(name).combine_chunks() for name in complete.column_names}
     holes = sum(table.column(name).null_count for name in fitted.schema.names if name in table.names)
     write_result("impute", columns, output, force=force, as_json=as_json, cells_filled=holes)

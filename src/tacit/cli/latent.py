@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from tacit.cli import options
-from tacit.cli.tables import check_outputs, kept, read_rows, write_result
+from tacit.cli.tables import check_outputs, read_rows, with_kept, write_result
 
 
 @click.command("latent")
@@ -24,12 +24,12 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
     check_outputs(output, force=force)
     fitted, _ = load_model(model)
     table, events = read_rows(rows, fitted.schema, require="any")
-    columns: dict[str, Any] = kept(table, options.listed(keep))
     responsibilities = np.exp(fitted.log_responsibilities(events))
-    columns |= _shares("component", responsibilities)
+    columns: dict[str, Any] = _shares("component", responsibilities)
     if fitted.segments:
         member = np.equal.outer(fitted.segments, np.arange(max(fitted.segments) + 1))
         columns |= _shares("segment", responsibilities @ member)
+    columns = with_kept(table, options.listed(keep), columns)
     write_result("latent", columns, output, force=force, as_json=as_json)
 
 

@@ -18,7 +18,7 @@ OUTPUT = click.option("-o", "--output", default="-", metavar="FILE", help="Where
 FORCE = click.option("--force", is_flag=True, help="Overwrite files that exist.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Results, and errors, as JSON on standard output.")
 SEED = click.option(
-    "--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Of everything random."
+    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True, help="Of everything random."
 )
 KEEP = click.option("--keep", metavar="COL,COL", default="", help="Columns of the rows to copy into the output.")
 
@@ -57,6 +57,8 @@ def pairs(texts: Sequence[str], option: str, *, last: bool = False) -> dict[str,
         name, sign, value = text.rpartition("=") if last else text.partition("=")
         if not sign or not name:
             raise UsageError(f"{text!r} is not NAME=VALUE.", where=option, mend=f"Write {option} NAME=VALUE.")
+        if name in found:
+            raise UsageError(f"{name!r} is there twice.", where=option, mend="Give each name once.")
         found[name] = value
     return found
 

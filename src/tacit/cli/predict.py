@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tacit.cli import options
-from tacit.cli.tables import check_outputs, kept, read_rows, write_result
+from tacit.cli.tables import check_outputs, read_rows, with_kept, write_result
 
 
 @click.command("predict")
@@ -37,10 +37,11 @@ def command(
     check_outputs(output, force=force)
     fitted, _ = load_model(model)
     table, events = read_rows(rows, fitted.schema, require="any")
-    columns: dict[str, Any] = kept(table, options.listed(keep))
+    columns: dict[str, Any] = {}
     for target in targets:
         prediction = fitted.predict(events, target)
         numeric = not fitted.schema[target].levels
         found = prediction.to_frame(levels) if numeric else prediction.to_frame()  # type: ignore[call-arg]
         columns |= {name if len(targets) == 1 else f"{target}.{name}": values for name, values in found.items()}
+    columns = with_kept(table, options.listed(keep), columns)
     write_result("predict", columns, output, force=force, as_json=as_json, targets=list(targets))

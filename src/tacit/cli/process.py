@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,13 @@ from tacit.cli.app import app
 def run() -> None:
     """Run the command of `sys.argv` and exit."""
     sys.excepthook = failures.unexpected
-    signal.signal(signal.SIGTERM, _leave)
+    signals = _Signals()
     keep_compilations()
     sys.meta_path.insert(0, _NoPandas())
-    app()
+    try:
+        app()
+    finally:
+        signals.leave_if_asked()
 
 
 class _NoPandas:
@@ -31,8 +36,30 @@ class _NoPandas:
             raise ModuleNotFoundError("no command needs pandas", name=name)
 
 
-def _leave(number: int, frame: Any) -> None:
-    raise SystemExit(128 + number)
+class _Signals:
+    """SIGINT and SIGTERM end the command in order: files being written are removed, then the process goes at once."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: Any) -> None:
+        self._asked = number
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    def leave_if_asked(self) -> None:
+        """Exit with the code of the signal, even where an import in progress has turned it into an error of its own.
+
+        Not by way of the interpreter's own end: it would tear down what JAX's threads are still compiling with.
+        """
+        if not self._asked:
+            return
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(128 + self._asked)
 
 
 def keep_compilations() -> None:
@@ -46,6 +73,8 @@ def keep_compilations() -> None:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+        # a cache that is full or damaged costs time only
+        warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
 
 
 def _folder() -> Path | None:

@@ -23,7 +23,7 @@ def command(model: str, data: str | None, output: str, force: bool, as_json: boo
     from tacit.report import write_report
     from tacit.workflow.model_file import load_model
 
-    check_outputs(output, force=force)
+    check_outputs(output, force=force, stdout=False)
     fitted, manifest = load_model(model)
     rows = None if data is None else read_rows(data, fitted.schema, require="any")[1]
     shown = pictures(fitted, rows, manifest["record"]["settings"]["seed"])

@@ -7,7 +7,7 @@ import numpy as np
 
 from tacit._errors import DataError, UsageError
 from tacit.cli import options
-from tacit.cli.tables import check_outputs, read_rows, write_result
+from tacit.cli.tables import check_outputs, free_name, read_rows, write_result
 
 
 @click.command("sample")
@@ -28,8 +28,10 @@ def command(
 ) -> None:
     """Draw N rows from the model; with --given, from what it says about rows with those values.
 
-    With ROWS, every row is completed N times: its missing cells are drawn jointly, given those that are there.
+    With ROWS, every row is completed N times: its missing cells are drawn jointly, given those that are there. The
+    column row (row_ where the model has a row) counts from 1.
     """
+    from tacit.workflow.filling import filled
     from tacit.workflow.model_file import load_model
 
     if rows is not None and given:
@@ -44,8 +46,10 @@ def command(
             raise UsageError(error.what, where="--given", mend="Give another value.") from None
         columns = fitted.decode(drawn)
     else:
-        _, events = read_rows(rows, fitted.schema, require="any")
-        drawn = fitted.draw(events, n, seed)
-        row = np.repeat(np.arange(1, len(events) + 1), n)
-        columns = {"row": row, **fitted.decode(drawn.reshape(-1, drawn.shape[-1]))}
+        table, events = read_rows(rows, fitted.schema, require="any")
+        row = np.repeat(np.arange(len(events)), n)
+        drawn = fitted.draw(events, n, seed).reshape(len(row), -1)
+        complete = filled(fitted, table.take(row), drawn)  # cells that are there come back as they were
+        there = {name: complete.column(name).combine_chunks() for name in fitted.schema.names if name in table.names}
+        columns = {free_name("row", fitted.schema.names): row + 1, **fitted.decode(drawn), **there}
     write_result("sample", columns, output, force=force, as_json=as_json)

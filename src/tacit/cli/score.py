@@ -6,7 +6,7 @@ import click
 
 from tacit.cli import options
 from tacit.cli.failures import note
-from tacit.cli.tables import check_outputs, kept, read_rows, write_result
+from tacit.cli.tables import check_outputs, read_rows, with_kept, write_result
 
 
 @click.command("score")
@@ -31,7 +31,7 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
         groups=events.group,
         reference=fitted.schema.reference(),
     )
-    columns = {**kept(table, options.listed(keep)), "log_density": log_density}
+    columns = with_kept(table, options.listed(keep), {"log_density": log_density})
     write_result("score", columns, output, force=force, as_json=as_json, mean=figure.to_dict())
     note(str(figure))
     holes = sum(table.column(name).null_count for name in fitted.schema.names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,9 +18,15 @@ if TYPE_CHECKING:
     from tacit.data.table import Table
 
 
-def check_outputs(*paths: str | None, force: bool) -> None:
-    """Raise `OutputError` before the work begins where a file exists already or its folder does not."""
+def check_outputs(*paths: str | None, force: bool, stdout: bool = True) -> None:
+    """Raise `OutputError` before the work begins where a file exists already or its folder does not.
+
+    "-" is standard output; `UsageError` where it cannot be (`stdout`).
+    """
     for path in paths:
+        if path == "-" and not stdout:
+            mend = "Name a file; ./- is one called so."
+            raise UsageError("this output cannot go to standard output.", where="-", mend=mend)
         if path is None or path == "-":
             continue
         if Path(path).exists() and not force:
@@ -43,13 +49,29 @@ def read_rows(path: str, schema: Schema, require: Literal["all", "any"]) -> tupl
     return table, rows
 
 
-def kept(table: Table, names: list[str]) -> dict[str, Any]:
-    """The columns of the input that the output repeats."""
+def with_kept(table: Table, names: list[str], found: Mapping[str, Any], rows: Any = None) -> dict[str, Any]:
+    """The columns of the input that the output repeats (of some `rows`), then those that were `found`.
+
+    Raises `UsageError` where there is no such column, or the output has one of that name itself.
+    """
     unknown = [name for name in names if name not in table.names]
     if unknown:
         mend = f"Its columns are {', '.join(table.names)}."
         raise UsageError(f"there is no column {unknown[0]!r} to keep.", where=table.source, mend=mend)
-    return {name: table.column(name) for name in names}
+    double = [name for name in names if name in found]
+    if double:
+        mend = "Rename it in the rows."
+        raise UsageError(f"the output has a column {double[0]!r} of its own.", where="--keep", mend=mend)
+    copied = {name: table.column(name) if rows is None else table.column(name).take(rows) for name in names}
+    return {**copied, **found}
+
+
+def free_name(name: str, taken: Iterable[str]) -> str:
+    """The name, with underscores behind it until it is none of those taken."""
+    taken = set(taken)
+    while name in taken:
+        name += "_"
+    return name
 
 
 def write_result(

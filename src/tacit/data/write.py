@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from tacit._errors import UsageError
+from tacit._errors import OutputError, UsageError
 from tacit._files import atomic_write
 from tacit.data.table import Table
 
@@ -31,6 +31,8 @@ def write_table(columns: Mapping[str, Any] | Table | pa.Table, target: str | Pat
     """
     table = _arrow_table(columns)
     if str(target) == "-":
+        if sys.stdout is None:  # closed by whoever began the process
+            raise OutputError("it is closed.", where="standard output", mend="Write to a file.")
         sys.stdout.write(_csv(table, ",").decode())
         return
     suffix = Path(target).suffix.lower()

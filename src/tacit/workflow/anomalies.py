@@ -87,9 +87,9 @@ def surprises(model: TableMixture, rows: Rows) -> np.ndarray:
 
 
 def anomalies(model: TableMixture, rows: Rows, rate: float, seed: int = 0) -> list[Anomaly]:
-    """The rows odder than all but `rate` of the training rows, oddest first, with what makes them so."""
+    """The rows odder than all but `rate` of the training rows, oddest first, with what makes them so; all for 1."""
     p, density = pvalues(model, rows, seed), log_density(model, rows.y)
-    odd = np.flatnonzero(p <= threshold(model, rate))
+    odd = np.flatnonzero(p <= (threshold(model, rate) if rate < 1 else 1.0))
     odd = odd[np.lexsort((density[odd], p[odd]))]
     if not len(odd):
         return []
