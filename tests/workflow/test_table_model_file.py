@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from tacit import persistence
+from tacit import load, persistence
 from tacit._errors import ModelFileError
+from tacit.cli.app import app
 from tacit.data.encode import encode
 from tacit.data.schema import Schema
 from tacit.data.table import Table, read_table
@@ -75,6 +77,76 @@ def test_parts_that_do_not_fit_together_are_refused(model: TableMixture, tmp_pat
     persistence.save({"x": 1.0}, tmp_path / "other.tacit", manifest={})
     with pytest.raises(ModelFileError, match="not the model of a table"):
         load_model(tmp_path / "other.tacit")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": 3},
+        {"kind": "colour"},
+        {"role": None},
+        {"dtype": "complex"},
+        {"scale": 0.0},
+        {"scale": float("nan")},
+        {"center": "0"},
+        {"floor": -1.0},
+        {"levels": ("a",)},
+        {"levels": 7},
+        {"why": None},
+        {"name": "p"},
+    ],
+)
+def test_columns_that_no_schema_has_are_refused(model: TableMixture, tmp_path: Path, change: dict[str, Any]) -> None:
+    first, *others = model.schema.columns
+    persistence.save(
+        replace(model, schema=Schema((replace(first, **change), *others))),
+        tmp_path / "m.tacit",
+        manifest={"record": {}},
+    )
+    with pytest.raises(ModelFileError, match="do not fit together"):
+        load_model(tmp_path / "m.tacit")
+
+
+def test_figures_that_no_fit_has_are_refused(model: TableMixture, tmp_path: Path) -> None:
+    nowhere = FiniteMixture.of(np.array([-np.inf, -np.inf]), model.mixture.components)
+    single = FiniteMixture.of(np.zeros(2, np.float32), model.mixture.components)
+    odd = [replace(model, mixture=nowhere), replace(model, mixture=single), replace(model, segments=(0, 5))]
+    odd += [replace(model, calibration=np.array(values)) for values in ([0.5, 0.1], [0.0, np.nan], [0.0, 2.0])]
+    odd += [replace(model, segments=("a", "b"))]  # type: ignore[arg-type]
+    for i, wrong in enumerate(odd):
+        persistence.save(wrong, tmp_path / f"{i}.tacit", manifest={"record": {}})
+        with pytest.raises(ModelFileError, match="do not fit together"):
+            load_model(tmp_path / f"{i}.tacit")
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"record": {}},
+        {"record": {"verdict": 3}},
+        {"record": {"verdict": {"status": "converged"}}, "estimator": {"kind": "dict"}},
+        {"record": {"verdict": {"status": "converged"}}, "estimator": []},
+        {
+            "record": {"verdict": {"status": "converged"}},
+            "estimator": {"kind": "dict", "names": ["x"], "parameters": {"depth": 3}},
+        },
+        {
+            "record": {"verdict": {"status": "converged"}},
+            "estimator": {"kind": "os", "names": ["x"], "parameters": {}},
+        },
+    ],
+)
+def test_a_manifest_that_is_not_that_of_a_fit_is_refused(
+    model: TableMixture, tmp_path: Path, manifest: dict[str, Any]
+) -> None:
+    path = tmp_path / "m.tacit"
+    persistence.save(model, path, manifest=manifest)
+    with pytest.raises(ModelFileError, match="not that of a fit"):
+        load(path)
+    for command in (("info", path), ("report", path, "-o", tmp_path / "r.html")):
+        result = CliRunner().invoke(app, [str(part) for part in command])
+        assert result.exit_code == 4
+        assert result.stderr.startswith("error: ")
 
 
 def test_filling_keeps_cells_order_and_types(model: TableMixture, table: Table) -> None:

@@ -28,6 +28,7 @@ def command(model: str | None, as_json: bool) -> None:
         return
     from tacit.cli.words import fit_in_words
     from tacit.persistence import read_manifest
+    from tacit.persistence.reading import reading_manifest
 
     manifest = read_manifest(model)
     if as_json:
@@ -36,6 +37,8 @@ def command(model: str | None, as_json: bool) -> None:
     click.echo(f"{model}: {manifest['class']}, format {manifest['format']}, written by tacit {manifest['tacit']}")
     record: dict[str, Any] | None = manifest.get("record")
     if record is not None:
-        click.echo(f"fitted on {manifest['fitted_on']}\n")
-        click.echo(fit_in_words(record))
+        with reading_manifest(model):
+            words = fit_in_words(record)
+        click.echo(f"fitted on {manifest.get('fitted_on', 'rows that are not told')}\n")
+        click.echo(words)
         click.echo(f"\n{record.get('command', '')}".rstrip())

@@ -20,14 +20,18 @@ def command(model: str, data: str | None, output: str, force: bool, as_json: boo
     With DATA its pictures show those rows beside the model; the figures stay those of the fit.
     """
     from tacit.cli.pictures import pictures
+    from tacit.persistence.reading import reading_manifest
     from tacit.report import write_report
     from tacit.workflow.model_file import load_model
 
     check_outputs(output, force=force, stdout=False)
     fitted, manifest = load_model(model)
     rows = None if data is None else read_rows(data, fitted.schema, require="any")[1]
-    shown = pictures(fitted, rows, manifest["record"]["settings"]["seed"])
-    write_report(output, manifest["record"], shown, force=force)
+    with reading_manifest(model):
+        seed = int(manifest["record"]["settings"]["seed"])
+    shown = pictures(fitted, rows, seed)
+    with reading_manifest(model):
+        write_report(output, manifest["record"], shown, force=force)
     if as_json:
         write_json("report", {"output": output})
     note(f"wrote {output}")

@@ -14,6 +14,8 @@ from sklearn.utils.validation import validate_data
 from tacit._errors import DataError
 from tacit.data.table import Table, read_table
 
+KINDS = ("dict", "numpy", "pandas", "polars", "pyarrow", "modin", "cudf")  # of tables that come back
+
 
 def kind_of(X: Any) -> str:
     """ "dict", "numpy", or the library that a frame belongs to."""

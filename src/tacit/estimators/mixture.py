@@ -31,6 +31,7 @@ from tacit.estimators._checks import check_weight
 from tacit.estimators._density import DensityEstimator
 from tacit.estimators._random import seed_of
 from tacit.inference.fit import Progress, Settings, quiet
+from tacit.persistence.reading import reading_manifest
 from tacit.workflow.bootstrap import Bootstrap, bootstrap
 from tacit.workflow.findings import fit_findings
 from tacit.workflow.fit_table import Job, fit_table
@@ -265,9 +266,19 @@ def load(path: str | os.PathLike[str]) -> Mixture:
     Raises `ModelFileError` where it is missing, damaged, newer, or holds something else.
     """
     model, found = load_model(path)
+    with reading_manifest(path):
+        mixture = _described(model, found)
+    mixture._publish(model)
+    return mixture
+
+
+def _described(model: TableMixture, found: dict[str, Any]) -> Mixture:
+    """The estimator as the manifest says, without its density."""
     columns = [column.name for column in model.schema.columns]
     by_command_line = {"kind": "dict", "names": columns, "parameters": {"n_components": model.mixture.n_components}}
     saved = found.get("estimator", by_command_line)
+    if saved["kind"] not in _tables.KINDS:
+        raise KeyError(saved["kind"])
     mixture = Mixture(**saved["parameters"])
     mixture._manifest = {key: value for key, value in found.items() if key not in ("format", "tacit", "class")}
     mixture._kind, mixture.n_features_in_ = saved["kind"], len(saved["names"])
@@ -276,7 +287,6 @@ def load(path: str | os.PathLike[str]) -> Mixture:
     mixture.record_ = found["record"]
     mixture.verdict_ = mixture.record_["verdict"]["status"]
     mixture.converged_ = mixture.verdict_ == "converged"
-    mixture._publish(model)
     return mixture
 
 

@@ -15,6 +15,7 @@ from tacit.data.covariate import Covariate
 from tacit.data.covariates import Covariates
 from tacit.data.findings import Finding
 from tacit.data.schema import Column, Schema
+from tacit.data.soundness import is_sound
 from tacit.distributions import (
     Bernoulli,
     Categorical,
@@ -82,6 +83,8 @@ def load_model(path: str | os.PathLike[str]) -> tuple[TableMixture, dict[str, An
 
 def _is_sound(model: TableMixture) -> bool:
     """Whether the components are those of the schema's columns, and finite."""
+    if not is_sound(model.schema):
+        return False
     k = model.mixture.n_components
     template, components = family(model.schema), model.mixture.components
     expected, found = jax.tree.leaves(template), jax.tree.leaves(components)
@@ -89,10 +92,14 @@ def _is_sound(model: TableMixture) -> bool:
     return (
         k > 0
         and model.mixture.log_weights.shape == (k,)
-        and not np.isnan(model.mixture.log_weights).any()
+        and bool(np.isfinite(np.max(model.mixture.log_weights)))
         and str(jax.tree.structure(template)) == str(jax.tree.structure(components))
         and all(leaf.shape == (k, *one.shape) and np.isfinite(leaf).all() for one, leaf in shapes)
+        and all(leaf.dtype == np.float64 for leaf in (*found, model.mixture.log_weights, model.calibration))
         and model.calibration.ndim == 1
         and model.calibration.size > 1
+        and bool(np.all(np.diff(model.calibration, prepend=0.0, append=1.0) >= 0))
+        and isinstance(model.segments, tuple)
         and len(model.segments) in (0, k)
+        and all(type(segment) is int and 0 <= segment < k for segment in model.segments)
     )
