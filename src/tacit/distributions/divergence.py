@@ -11,6 +11,8 @@ from tacit._errors import UsageError
 from tacit._typing import Scalar
 from tacit.distributions._base import AbstractDistribution
 from tacit.distributions.categorical import Categorical
+from tacit.distributions.concrete import Concrete
+from tacit.distributions.concrete_kl import concrete_kl
 from tacit.distributions.normal import DiagonalNormal
 
 
@@ -42,5 +44,6 @@ def _normal(q: DiagonalNormal, p: DiagonalNormal) -> Scalar:
 
 DIVERGENCES: dict[tuple[type, type], Callable[[Any, Any], Scalar]] = {
     (Categorical, Categorical): _categorical,
+    (Concrete, Concrete): concrete_kl,
     (DiagonalNormal, DiagonalNormal): _normal,
 }

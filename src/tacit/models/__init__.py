@@ -11,12 +11,14 @@ from tacit.models.components import (
 from tacit.models.experts import Encoder, Expert, Gate, MixtureOfExperts
 from tacit.models.finite_mixture import FiniteMixture
 from tacit.models.latent import AbstractConditional, Constant, LatentModel, Selected
+from tacit.models.relaxed import ConcreteGate, MixtureRelaxation, MomentsRelaxation, NetworkRelaxation
 
 __all__ = [
     "AbstractConditional",
     "BernoulliFamily",
     "CategoricalFamily",
     "Components",
+    "ConcreteGate",
     "Constant",
     "DiagonalFamily",
     "Encoder",
@@ -26,6 +28,9 @@ __all__ = [
     "Gate",
     "LatentModel",
     "MixtureOfExperts",
+    "MixtureRelaxation",
+    "MomentsRelaxation",
+    "NetworkRelaxation",
     "PoissonFamily",
     "Selected",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from statistics import NormalDist
-from typing import Self
+from typing import ClassVar, Self
 
 import equinox as eqx
 import jax
@@ -28,6 +28,8 @@ from tacit.networks import Fixed, Linear
 class AbstractFamily(eqx.Module):
     """From unconstrained numbers to the distribution of a target in one component."""
 
+    numeric: ClassVar[bool] = False  # may noise be added to the target?
+
     @property
     @abc.abstractmethod
     def width(self) -> int:
@@ -45,6 +47,7 @@ class AbstractFamily(eqx.Module):
 class DiagonalFamily(AbstractFamily):
     """Independent normals: d means, and d scales `floor + exp(raw)`. Field: `floor` (d,), standardised."""
 
+    numeric: ClassVar[bool] = True
     floor: Fixed
 
     @property
@@ -66,6 +69,7 @@ class FullFamily(AbstractFamily):
     Field: `floor` (d,), standardised.
     """
 
+    numeric: ClassVar[bool] = True
     floor: Fixed
 
     @property

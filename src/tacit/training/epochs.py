@@ -31,8 +31,8 @@ class Course(NamedTuple):
 class Limits(NamedTuple):
     """When a member ends."""
 
-    max_epochs: Int[Array, ""]
-    patience: Int[Array, ""]  # epochs without a better value
+    max_epochs: Int[Array, "*m"]
+    patience: Int[Array, "*m"]  # epochs without a better value
 
 
 def gather(data: Batch, index: Int[Array, " b"]) -> Batch:
@@ -70,12 +70,14 @@ def run(
 ) -> tuple[Course, Float[Array, "c m 2"]]:
     """Up to `n_epochs` (at most `chunk`) epochs of all members, and the bounds of each: training and validation."""
 
-    def member(procedure: Joint, course: Course, rows: Array, validation: Array) -> tuple[Course, Array]:
+    def member(
+        procedure: Joint, course: Course, rows: Array, validation: Array, limits: Limits
+    ) -> tuple[Course, Array]:
         return _epoch(procedure, course, data, rows, validation, limits, batch_size)
 
     def advance(i: Array, carry: tuple[Course, Array]) -> tuple[Course, Array]:
         courses, history = carry
-        courses, values = eqx.filter_vmap(member)(procedure, courses, rows, validation)
+        courses, values = eqx.filter_vmap(member)(procedure, courses, rows, validation, limits)
         return courses, history.at[i].set(values)
 
     history = jnp.full((chunk, rows.shape[0], 2), jnp.nan)

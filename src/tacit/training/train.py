@@ -26,6 +26,7 @@ from tacit.training.epochs import Course, Limits, begin, gather, run
 from tacit.training.population import Population, spread_settings, take
 
 CHUNK = 64  # most epochs between two looks
+COMPILATION = 15.0  # seconds that another number of members may cost
 SECONDS = 2.0  # about how long a chunk runs
 SETTLED = 0.01  # nats a row that the last tenth of the epochs may still gain in a fit called converged
 
@@ -71,7 +72,7 @@ def train(
     num_samples: int = 1,
     noise: Noise | None = None,
     batch_size: int = 128,
-    max_epochs: int = 100,
+    max_epochs: int | Int[np.ndarray, " m"] = 100,
     patience: int | None = None,
     validation: Int[np.ndarray, " v"] | None = None,
     population: Population | None = None,
@@ -132,40 +133,44 @@ def train(
             raise UsageError(f"{type(objective).__name__} has no closed KL divergence.", mend="Sample it.")
     keys = jax.random.split(key, size)
     courses = eqx.filter_vmap(lambda p, k, m, q: begin(p, k, m, q, sample))(procedure, keys, model, posterior)
-    limits = Limits(jnp.asarray(max_epochs), jnp.asarray(max_epochs + 1 if patience is None else patience))
+    ends = np.broadcast_to(np.asarray(max_epochs, np.int32), (size,))
+    longest = int(ends.max())
+    limits = Limits(jnp.asarray(ends), jnp.full(size, longest + 1 if patience is None else patience, jnp.int32))
     batch = min(batch_size, population.rows.shape[1])
     keeper = _Keeper(courses, size)
     alive, done, n_epochs = np.arange(size), 0, 1
-    progress("training", 0, max_epochs)
+    progress("training", 0, longest)
     while len(alive):
         part = population.take(alive)
         began_chunk = time.perf_counter()
         courses, seen = run(
-            take(procedure, alive) if len(alive) < size else procedure,
+            take(procedure, alive),
             courses,
             rows,
             jnp.asarray(part.rows),
             jnp.asarray(part.validation),
-            limits,
+            take(limits, alive),
             jnp.asarray(n_epochs),
             batch_size=batch,
             chunk=CHUNK,
         )
         stopped = np.asarray(courses.stopped)
-        ran = min(n_epochs, max_epochs - done) if not stopped.all() else int(np.max(courses.epoch)) - done
+        ran = min(n_epochs, longest - done) if not stopped.all() else int(np.max(courses.epoch)) - done
         keeper.record(done, alive, np.asarray(seen)[:ran])
         done += ran
         seconds = time.perf_counter() - began_chunk
         n_epochs = int(np.clip(n_epochs * SECONDS / max(seconds, 1e-3), 1, min(2 * n_epochs + 4, CHUNK)))
-        progress("training", min(done, max_epochs), max_epochs)
+        progress("training", min(done, longest), longest)
         for callback in callbacks:
             callback(Epoch(done, *keeper.bounds()))
         going = np.flatnonzero(~stopped)
-        if len(going) <= len(alive) // 2:  # members that have stopped still cost: leave them behind
+        # members that have stopped still cost: leave them behind, where that saves more than compiling anew costs
+        saved = (longest - done) * seconds / max(ran, 1) * (1 - len(going) / len(alive))
+        if not len(going) or saved > COMPILATION:
             keeper.keep(alive, courses)
             courses, alive = take(courses, going), alive[going]
-    progress("training", max_epochs, max_epochs)
-    return keeper.fitted(single, max_epochs, time.perf_counter() - began)
+    progress("training", longest, longest)
+    return keeper.fitted(single, ends, time.perf_counter() - began)
 
 
 class _Keeper:
@@ -191,14 +196,14 @@ class _Keeper:
 
         jax.tree.map(put, self.final, _kept(courses))
 
-    def fitted(self, single: bool, max_epochs: int, seconds: float) -> Fitted:
+    def fitted(self, single: bool, ends: np.ndarray, seconds: float) -> Fitted:
         (model, posterior), value, best_epoch, epochs, skipped = self.final
         training, validation = self.bounds()
         if np.isnan(validation).all():
             value = training[epochs - 1, np.arange(self.size)]
         if not np.isfinite(value).any():
             raise FitError("no epoch gave a finite objective.", mend="Lower the learning rate, or look at the data.")
-        verdict = [_verdict(*m, max_epochs) for m in zip(validation.T, value, epochs, skipped, strict=True)]
+        verdict = [_verdict(*m) for m in zip(validation.T, value, epochs, ends, strict=True)]
         arrays = (training, validation, value, best_epoch, epochs, skipped, np.array(verdict))
         if single:
             model, posterior = take(model, 0), take(posterior, 0)
@@ -211,7 +216,7 @@ def _kept(courses: Course) -> Any:
     return courses.best, courses.best_value, courses.best_epoch, courses.epoch, courses.state.skipped
 
 
-def _verdict(validation: np.ndarray, value: float, epochs: int, skipped: int, max_epochs: int) -> str:
+def _verdict(validation: np.ndarray, value: float, epochs: int, max_epochs: int) -> str:
     if not np.isfinite(value):
         return "non-finite"
     if epochs < max_epochs:

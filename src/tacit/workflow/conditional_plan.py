@@ -1,0 +1,158 @@
+"""What a conditional mixture is to be: its latent, its networks, how it is trained, and which settings compete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from tacit._errors import UsageError
+from tacit._typing import Key
+from tacit.models import (
+    Components,
+    ConcreteGate,
+    DiagonalFamily,
+    Encoder,
+    Expert,
+    Gate,
+    MixtureOfExperts,
+    MixtureRelaxation,
+    MomentsRelaxation,
+    NetworkRelaxation,
+)
+from tacit.models.components import AbstractFamily
+from tacit.networks import MLP, Fixed, Linear
+
+Latent = Literal["categorical", "concrete"]
+Relaxation = Literal["mixture", "moments", "network"]
+Inference = Literal["exact", "amortised"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Settings that members of one population may differ in."""
+
+    k: int = 3
+    width: int = 64  # hidden units a layer that are on
+    weight_decay: float = 0.01
+    noise: float = 0.0  # s.d. of the noise on standardised covariates and targets
+    floor: float = 0.01  # least scale of a component, in s.d. of the target
+    steps: int = 2000  # gradient steps, rounded up to whole epochs
+    learning_rate: float = 2e-3
+
+    def __str__(self) -> str:
+        return (
+            f"k={self.k}, width={self.width}, weight decay={self.weight_decay:g}, noise={self.noise:g}, "
+            f"scale floor={self.floor:g}, steps={self.steps}"
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The structure that all members share, and how they are trained."""
+
+    latent: Latent = "categorical"
+    components: Literal["conditional", "shared"] = "conditional"
+    relaxation: Relaxation = "mixture"
+    inference: Inference = "exact"
+    covariance: Literal["full", "diagonal"] = "full"
+    layers: int = 2  # hidden layers
+    activation: str = "silu"
+    prior_temperature: float = 0.5
+    posterior_temperature: float | None = None  # None: learned, from the prior's on
+    anneal: tuple[float, ...] = ()  # multiples of the prior's temperature that training goes through before it
+    objective: Literal["elbo", "iwae"] = "elbo"
+    kl: Literal["closed", "sampled"] = "closed"
+    num_samples: int = 1
+    batch_size: int = 64
+    n_members: int = 5
+    validation_fraction: float = 0.1
+    patience: int | None = None
+    optimizer: Any = "adam"
+    gradient: Any = None
+    candidates: tuple[Candidate, ...] = (Candidate(),)
+    seed: int = 0
+
+    @property
+    def k(self) -> int:
+        """Components of every member's arrays; those that a candidate does without are off."""
+        return max(candidate.k for candidate in self.candidates)
+
+    @property
+    def width(self) -> int:
+        """Hidden units of every member's arrays."""
+        return max(candidate.width for candidate in self.candidates)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the latent is summed out in training."""
+        return self.latent == "categorical" and self.inference == "exact"
+
+    def check(self, family: AbstractFamily) -> None:
+        """Raise `UsageError` for structures that make no sense."""
+        if self.latent == "concrete":
+            for name in ("prior_temperature", "posterior_temperature"):
+                value = getattr(self, name)
+                if value is not None and not value > 0:
+                    raise UsageError(f"the temperature {value} is not above 0.", where=name, mend="Use .3 to 1.")
+            if len({candidate.k for candidate in self.candidates}) > 1:
+                mend = "Give one number of components."
+                raise UsageError("a relaxed mixture has as many states as components.", where="n_components", mend=mend)
+            if self.k < 2:
+                mend = "Use two or more, or latent='categorical'."
+                raise UsageError("one component has nothing to relax.", where="n_components", mend=mend)
+            if self.relaxation == "moments" and not isinstance(family, DiagonalFamily):
+                mend = "Use covariance='diagonal' and a numeric target."
+                raise UsageError("moments are averaged of independent normals.", where="relaxation", mend=mend)
+        if self.objective == "iwae" and self.kl == "closed":
+            mend = "Use kl='sampled'."
+            raise UsageError("an importance-weighted bound has no closed KL divergence.", where="kl", mend=mend)
+
+
+def build(key: Key, plan: Plan, candidate: Candidate, family: AbstractFamily, p: int, d: int) -> tuple[Any, Any]:
+    """A model and its posterior (None where it is exact), before training; p covariates, d target columns."""
+    keys = jax.random.split(key, 6)
+    widths = (plan.width,) * plan.layers
+    one_width = plan.width == min(one.width for one in plan.candidates)
+    active = None if one_width else jnp.arange(plan.width) < candidate.width
+    features = MLP.init(keys[0], p, widths, activation=plan.activation, active=active)
+    h = p + (plan.width if plan.layers else 0)
+    k = plan.k
+    components = Components.init(keys[1], family, k, h if plan.components == "conditional" else None)
+    head = Linear.init(keys[2], h, k, gain=0.1)
+    if plan.latent == "categorical":
+        on = None if k == min(one.k for one in plan.candidates) else jnp.arange(k) < candidate.k
+        model = MixtureOfExperts(Gate(head, on), Expert(components), features)
+        if plan.inference == "exact":
+            return model, None
+        return model, _encoder(keys[3], plan, p + d, lambda gate: Gate(gate))
+    prior = ConcreteGate(head, Fixed(jnp.log(jnp.asarray(plan.prior_temperature, jnp.float32))))
+    likelihood: Any
+    if plan.relaxation == "network":
+        network = MLP.init(keys[4], k + h, widths[:1], activation=plan.activation)
+        out = k + h + (plan.width if plan.layers else 0)
+        likelihood = NetworkRelaxation(network, Linear.init(keys[5], out, family.width, gain=0.5), family)
+    else:
+        likelihood = (MixtureRelaxation if plan.relaxation == "mixture" else MomentsRelaxation)(components)
+    learned = plan.posterior_temperature is None
+    log_temperature = jnp.log(jnp.asarray(plan.posterior_temperature or plan.prior_temperature, jnp.float32))
+    posterior = _encoder(
+        keys[3], plan, p + d, lambda gate: ConcreteGate(gate, log_temperature if learned else Fixed(log_temperature))
+    )
+    return MixtureOfExperts(prior, likelihood, features), posterior
+
+
+def _encoder(key: Key, plan: Plan, n_in: int, gate: Any) -> Encoder:
+    """q of (y, x): a network as wide as the model's."""
+    key_features, key_head = jax.random.split(key)
+    features = MLP.init(key_features, n_in, (plan.width,) * plan.layers, activation=plan.activation)
+    h = n_in + (plan.width if plan.layers else 0)
+    return Encoder(features, gate(Linear.init(key_head, h, plan.k, gain=0.1)))
+
+
+def grid(base: Candidate, **choices: tuple[Any, ...]) -> tuple[Candidate, ...]:
+    """Every combination of the choices, the rest as in `base`."""
+    return tuple(replace(base, **dict(zip(choices, values, strict=True))) for values in product(*choices.values()))
