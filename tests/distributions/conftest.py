@@ -16,6 +16,7 @@ from tacit.distributions import (
     Bernoulli,
     CategoricalColumn,
     DiagonalNormal,
+    LinearNormal,
     MultivariateNormal,
     Poisson,
     Product,
@@ -318,8 +319,92 @@ class CodesTiedPoissonsDiagonal(Blocks):
     kinds = (Codes, Tied, Poissons, Diagonal)
 
 
+class Regressions(Oracle):
+    """d targets given two covariates; rows with a hole say nothing."""
+
+    P = 2
+
+    def __init__(self, rng: np.random.Generator, k: int, d: int) -> None:
+        self.k, self.targets, self.d = k, d, d + self.P
+        self.normals = self.kind(rng, k, d)
+        self.slopes = rng.normal(0, 1, (k, d, self.P))
+        self.regularise = (self.normals.regularise, 0.3)
+
+    def family(self) -> Any:
+        return LinearNormal(self.normals.family(), jnp.asarray(self.slopes))
+
+    def mean(self, j: int, x: np.ndarray) -> np.ndarray:
+        return self.normals.means[j] + x @ self.slopes[j].T
+
+    def log_prob(self, j: int, y: np.ndarray, seen: np.ndarray) -> float:
+        if not seen.all():
+            return 0.0
+        mean = self.mean(j, y[self.targets :])
+        return scipy.stats.multivariate_normal(mean, self.normals.covariances[j]).logpdf(y[: self.targets])
+
+    def features(self, rows: np.ndarray) -> np.ndarray:
+        return rows[:, : self.targets]
+
+    def moments(self, j: int) -> tuple[np.ndarray, np.ndarray]:
+        """At x = 0."""
+        return self.normals.moments(j)
+
+    def draw_member(self, rng: np.random.Generator, j: int, n: int) -> np.ndarray:
+        x = rng.normal(0, 1, (n, self.P))
+        error = rng.multivariate_normal(np.zeros(self.targets), self.normals.covariances[j], n)
+        return np.concatenate([self.mean(j, x) + error, x], 1)
+
+    def grid(self, j: int) -> tuple[np.ndarray, np.ndarray]:
+        """Over y at one x."""
+        points, weights = self.normals.grid(j)
+        x = np.array([0.4, -0.3])
+        return np.concatenate([points + x @ self.slopes[j].T, np.tile(x, (len(points), 1))], 1), weights
+
+    def estimate(self, rows: np.ndarray, weights: np.ndarray, seen: np.ndarray, r: Any) -> list[np.ndarray]:
+        floor, ridge = r
+        weights = weights * seen.all(1)[:, None]
+        y, design = rows[:, : self.targets], np.insert(rows[:, self.targets :], 0, 1.0, axis=1)
+        penalty = np.sqrt(ridge) * np.eye(self.P, self.P + 1, 1)
+        found = []
+        for w in np.sqrt(weights.T):
+            left, right = np.concatenate([w[:, None] * design, penalty]), w[:, None] * y
+            right = np.concatenate([right, np.zeros((self.P, self.targets))])
+            found.append(np.linalg.lstsq(left, right, rcond=None)[0].T)
+        maps = np.stack(found)
+        residuals = y - np.einsum("kdq,nq->knd", maps, design)
+        masses = np.tile(weights.sum(0)[:, None], self.targets)
+        scatter = np.einsum("nk,knd,kne->kde", weights, residuals, residuals)
+        added = np.tile(np.diag(floor * np.ones(self.targets)), (self.k, 1, 1))
+        covariances = self.normals.constrain(scatter / masses[..., None], masses)
+        return [maps[..., 0], maps[..., 1:], covariances + self.normals.constrain(added, np.ones_like(masses))]
+
+    def read(self, family: Any) -> list[Any]:
+        return [family.normal.loc, family.slopes, self.normals.read(family.normal)[1]]
+
+    def free(self, gradient: Any) -> list[np.ndarray]:
+        return [*self.normals.free(gradient.normal), np.asarray(gradient.slopes)]
+
+    def n_parameters(self) -> int:
+        return self.normals.n_parameters() + self.k * self.targets * self.P
+
+    def expected_statistics(self, j: int, y: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """Of the residuals and x; 0 with a hole."""
+        x = y[self.targets :]
+        row = np.concatenate([y[: self.targets] - self.mean(j, x), x])
+        return np.concatenate([np.outer(row, row)[np.triu_indices(self.d)], row, [1.0]]) * seen.all()
+
+
+class FullRegressions(Regressions):
+    kind = Full
+
+
+class DiagonalRegressions(Regressions):
+    kind = Diagonal
+
+
 NORMALS = [Full, Tied, Diagonal, Spherical]
-TABLE = [*NORMALS, Binaries, Poissons, Codes, FullBinariesCodes, CodesTiedPoissonsDiagonal]
+REGRESSIONS = [FullRegressions, DiagonalRegressions]
+TABLE = [*NORMALS, *REGRESSIONS, Binaries, Poissons, Codes, FullBinariesCodes, CodesTiedPoissonsDiagonal]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from tacit.distributions.concrete import Concrete
 from tacit.distributions.concrete_kl import concrete_kl
 from tacit.distributions.concrete_mean import concrete_mean
 from tacit.distributions.divergence import kl_divergence
+from tacit.distributions.linear_normal import LinearNormal
 from tacit.distributions.mixed import Mixed
 from tacit.distributions.multivariate_normal import MultivariateNormal, TiedMultivariateNormal
 from tacit.distributions.normal import DiagonalNormal, SphericalNormal
@@ -28,6 +29,7 @@ __all__ = [
     "CategoricalColumn",
     "Concrete",
     "DiagonalNormal",
+    "LinearNormal",
     "Mixed",
     "MultivariateNormal",
     "Poisson",
