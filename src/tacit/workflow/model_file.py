@@ -20,6 +20,8 @@ from tacit.distributions import (
     Bernoulli,
     Categorical,
     CategoricalColumn,
+    DiagonalNormal,
+    LinearNormal,
     MultivariateNormal,
     Poisson,
     Product,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 _CLASSES: tuple[type, ...] = (
     *(Column, Schema, Covariate, Covariates, Finding),
     *(TableMixture, FiniteMixture, Constant, Categorical, Selected),
-    *(Product, MultivariateNormal, Bernoulli, CategoricalColumn, Poisson),
+    *(Product, MultivariateNormal, DiagonalNormal, LinearNormal, Bernoulli, CategoricalColumn, Poisson),
 )
 for _cls in _CLASSES:
     persistence.register(_cls)
