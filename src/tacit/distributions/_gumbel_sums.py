@@ -96,8 +96,9 @@ def _basis(x: Float[Array, "k m"]) -> Float[Array, "k m"]:
 
 def _basis_slope(x: Float[Array, "k m"]) -> Float[Array, "k m"]:
     """Its derivative."""
-    a, b, c = (jnp.maximum(j - jnp.abs(x), 0.0) for j in (3.0, 2.0, 1.0))
-    return -jnp.sign(x) * (a**4 - 6 * b**4 + 15 * c**4) / 24
+    side = jnp.where(x < 0, -1.0, 1.0)  # jnp.sign has no side at 0, where the largest weight lies: its slope would be 0
+    a, b, c = (jnp.maximum(j - side * x, 0.0) for j in (3.0, 2.0, 1.0))
+    return -side * (a**4 - 6 * b**4 + 15 * c**4) / 24
 
 
 def _common(log_weights: Float[Array, " k"], power: Scalar) -> tuple[Any, ...]:
