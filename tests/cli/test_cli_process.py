@@ -87,6 +87,29 @@ def test_an_output_that_is_closed_is_told(model: Path) -> None:
     assert err.startswith("error: standard output: it is closed")
 
 
+def test_an_interrupt_that_is_lost_is_raised_again() -> None:
+    code = """
+import click, os, signal, time
+from tacit.cli import app, main, process
+
+process._AGAIN = 0.2
+
+@click.command("check")
+def command():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        pass
+    time.sleep(60)
+
+app.Commands.get_command = lambda *_: command
+main()
+"""
+    process = start("check", code=code)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.strip()) == (130, "Interrupted; nothing was left half written.")
+
+
 def test_an_interrupt_that_an_import_turns_into_an_error_of_its_own_is_still_one() -> None:
     code = """
 import click, os, signal

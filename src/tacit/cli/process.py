@@ -36,8 +36,14 @@ class _NoPandas:
             raise ModuleNotFoundError("no command needs pandas", name=name)
 
 
+_AGAIN = 3.0  # seconds
+
+
 class _Signals:
-    """SIGINT and SIGTERM end the command in order: files being written are removed, then the process goes at once."""
+    """SIGINT and SIGTERM end the command in order: files being written are removed, then the process goes at once.
+
+    Where the exception that they raise is lost (in a callback, or in the import of an extension), it is raised again.
+    """
 
     def __init__(self) -> None:
         self._asked = 0
@@ -47,6 +53,9 @@ class _Signals:
 
     def _ask(self, number: int, frame: Any) -> None:
         self._asked = number
+        if hasattr(signal, "setitimer"):  # not on Windows
+            signal.signal(signal.SIGALRM, lambda *_: self._ask(number, None))
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     def leave_if_asked(self) -> None:
