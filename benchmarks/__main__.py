@@ -13,6 +13,7 @@ ALL = (
     "imputation",
     "startup",
     "cold_fit",
+    "concrete_kl",
     "sklearn_checks",
 )
 
