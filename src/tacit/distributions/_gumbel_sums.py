@@ -115,7 +115,7 @@ def _common(log_weights: Float[Array, " k"], power: Scalar) -> tuple[Any, ...]:
 def expected_log_sum(log_weights: Float[Array, " k"], power: Scalar) -> Scalar:
     """`E log sum_k e^{l_k} E_k^r`, in nats; its derivative in `l` is `exp(log_expected_shares)`, unnormalised.
 
-    Error below 2e-6 in float32 and 2e-8 in float64 for |r| from .05 to 20 and up to 20 weights.
+    Error, over 1 + the range of l, below 3e-6 in float32 and 1e-9 in float64 for |r| from .05 to 20, up to 20 weights.
     """
     table, top, _, _, _, total = _common(log_weights, power)
     return _value(table, top, total)
