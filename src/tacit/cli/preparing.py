@@ -85,7 +85,7 @@ def with_settings(job: Job, texts: Sequence[str]) -> Job:
 
     known = {field.name: getattr(job.settings, field.name) for field in fields(job.settings)}
     known["n_folds"] = job.n_folds
-    least = {"n_folds": 2, "n_starts": 1, "n_finish": 1, "max_steps": 1, "tolerance": 0.0}
+    least = dict.fromkeys(known, 1) | {"n_folds": 2, "tolerance": 0.0, "plain_steps": 0}
     found: dict[str, Any] = {}
     for name, text in options.pairs(texts, "--set").items():
         if name not in known:

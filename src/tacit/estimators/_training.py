@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -18,7 +18,7 @@ from tacit.estimators._given import Given
 from tacit.estimators._units import ModelRows, Units
 from tacit.evaluation import selection
 from tacit.inference import em, stepwise
-from tacit.inference.fit import Fit, Progress, Settings
+from tacit.inference.fit import PLAIN, Fit, Progress, Settings
 from tacit.inference.population import refine
 from tacit.inference.source import Source
 from tacit.inference.starts import template
@@ -110,10 +110,11 @@ def improve(
     bound: float,
     progress: Progress,
 ) -> selection.Selection:
-    """EM from given parameters; `bound` is the one before the step that led to them, -inf where there was none."""
+    """Plain EM from given parameters; `bound` is that before the step that led to them, -inf where there was none."""
     with jax.enable_x64(True):
         source = rows.source(kind)
-        starts = refine(source, population, regularise, settings, bound=bound, progress=progress)
+        plain = replace(settings, plain_steps=PLAIN)
+        starts = refine(source, population, regularise, plain, bound=bound, progress=progress)
     return _sound(selection.fixed(source, starts, weight=rows.weight, offset=rows.offset()))
 
 

@@ -15,8 +15,11 @@ from tacit.distributions import AbstractExponentialFamily
 from tacit.evaluation.result import mean_result, paired_difference
 from tacit.inference.degenerate import mend
 from tacit.inference.fit import Fit, Member, Progress, Settings, quiet
-from tacit.inference.population import Adjust, fit_population, score_rows
+from tacit.inference.population import Adjust, fit_population, score_rows, together
 from tacit.inference.source import Source
+
+FALLEN = 2  # this many numbers of components after the best, each so many errors behind it, end a sweep
+ERRORS = 2.0
 
 Method = Literal["density", "segments", "fixed"]
 
@@ -56,6 +59,7 @@ class Selection:
     chosen: int  # number of components
     best: int  # the one with the best figure, before the rule
     n_segments: int | None = None  # to merge the components into, where segments were asked for
+    untried: tuple[int, ...] = ()  # larger numbers, given up as cross-validation had clearly fallen before them
     mended: Fit | None = None
 
     @property
@@ -125,9 +129,11 @@ def sweep(
 ) -> Selection:
     """Fit every number of components in `ks`, and choose one.
 
-    All numbers of components, folds and starts run as one population over the same rows. "density" takes the fewest
+    Numbers of components, folds and starts run as populations over the same rows. "density" takes the fewest
     components whose cross-validated log density is within one standard error of the best, the error being that of
-    the row-by-row difference (over `groups` where given). "segments" needs no folds: the smallest BIC gives the
+    the row-by-row difference (over `groups` where given). Where the work is large the numbers run in stages, fewest
+    first, and a stage that ends with two numbers more than two standard errors behind a smaller one is the last:
+    the rest are `untried`. "segments" needs no folds: the smallest BIC gives the
     density, and the smallest ICL the number of segments that its components are merged into (Baudry et al. 2010).
 
     Args:
@@ -152,25 +158,47 @@ def sweep(
     if folds is not None:
         counts = np.ones((len(y), 1)) if alone is None else alone
         weighting = np.hstack([counts, counts * (folds[:, None] != np.arange(n_folds))])
-    members = [Member(k, column) for k in ks for column in range(n_folds + 1)]
-    with jax.enable_x64(True):
-        source = Source(y, weighting, pattern_columns=family.pattern_columns)
-        fits = fit_population(source, family, members, regularise, settings, key=key, adjust=adjust, progress=progress)
-        best = [starts[0] for starts in fits]
-        log_probs, entropies = score_rows(source, best, per_row=folds is not None)
-    total, shift = float(source.total_weight()[0]), _shift(weight, offset)
-    first = [i * (n_folds + 1) for i in range(len(ks))]  # of each k, the member that sees all rows
-    candidates = [_candidate(k, fits[i], total, float(entropies[i]), shift) for k, i in zip(ks, first, strict=True)]
+    source = Source(y, weighting, pattern_columns=family.pattern_columns)
+    members = {k: [Member(k, column, in_fold=column > 0) for column in range(n_folds + 1)] for k in ks}
+    stages = [ks]
     if folds is not None:
-        rows = np.arange(len(y))
-        base = np.zeros(len(y)) if offset is None else offset
-        unseen = {k: log_probs[rows, i + 1 + folds] + base for k, i in zip(ks, first, strict=True)}
+        stages = together(source, family, [member for k in ks for member in members[k]], settings)
+    total, shift = float(source.total_weight()[0]), _shift(weight, offset)
+    base = np.zeros(len(y)) if offset is None else offset
+    candidates: list[Candidate] = []
+    unseen: dict[int, np.ndarray] = {}
+    for number, stage in enumerate(stages):
+        these = [member for k in stage for member in members[k]]
+        with jax.enable_x64(True):
+            key_here = jax.random.fold_in(key, number)
+            fits = fit_population(
+                source, family, these, regularise, settings, key=key_here, adjust=adjust, progress=progress
+            )
+            best = [starts[0] for starts in fits]
+            log_probs, entropies = score_rows(source, best, per_row=folds is not None)
+        for j, k in enumerate(stage):
+            i = j * (n_folds + 1)  # the member that sees all rows
+            candidates.append(_candidate(k, fits[i], total, float(entropies[i]), shift))
+            if folds is not None:
+                unseen[k] = log_probs[np.arange(len(y)), i + 1 + folds] + base
+        if folds is not None and _has_fallen(unseen, weight, groups):
+            break
+    if folds is not None:
         candidates = _with_cross_validation(candidates, unseen, weight, groups)
-    chosen = _choose(candidates, method)
+    chosen = _choose(candidates, method, tuple(ks[len(candidates) :]))
     with jax.enable_x64(True):
         whole = Source(y, alone, pattern_columns=family.pattern_columns)
         mended = mend(whole, chosen.fit, regularise, settings, keep=len(ks) == 1)
     return replace(chosen, mended=mended if mended.mended else None)
+
+
+def _has_fallen(scores: dict[int, np.ndarray], weight: np.ndarray | None, groups: np.ndarray | None) -> bool:
+    """Whether the last numbers of components are all clearly behind a smaller one."""
+    best = max(scores, key=lambda k: mean_result("log density", scores[k], weight=weight, groups=groups).value)
+    beyond = [k for k in scores if k > best]
+    gaps = [paired_difference("behind", scores[best], scores[k], weight=weight, groups=groups) for k in beyond]
+    clear = [gap.standard_error is not None and gap.value > ERRORS * gap.standard_error for gap in gaps]
+    return len(clear) >= FALLEN and all(clear[-FALLEN:])
 
 
 def _with_cross_validation(
@@ -187,7 +215,7 @@ def _with_cross_validation(
     return filled
 
 
-def _choose(candidates: list[Candidate], method: Method) -> Selection:
+def _choose(candidates: list[Candidate], method: Method, untried: tuple[int, ...] = ()) -> Selection:
     if len(candidates) == 1:
         k = candidates[0].k
         return Selection("fixed", "the number of components was given", candidates, k, k)
@@ -198,4 +226,10 @@ def _choose(candidates: list[Candidate], method: Method) -> Selection:
     best = max(candidates, key=lambda c: c.cv if c.cv is not None else -np.inf).k
     near = [c for c in candidates if (c.behind or 0.0) <= (c.behind_se or 0.0)]
     rule = "fewest components within one standard error of the best cross-validated log-likelihood"
-    return Selection(method, rule, candidates, min(c.k for c in near), best)
+    if untried:
+        rule += f"; {_numbers(untried)} not tried, as the last {FALLEN} before lie more than {ERRORS:g} errors behind"
+    return Selection(method, rule, candidates, min(c.k for c in near), best, untried=untried)
+
+
+def _numbers(ks: tuple[int, ...]) -> str:
+    return str(ks[0]) if len(ks) == 1 else f"{ks[0]} to {ks[-1]}"

@@ -8,6 +8,7 @@ components together.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -18,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 
 from tacit._typing import Array
 from tacit.distributions import AbstractExponentialFamily
+from tacit.inference.extrapolate import FIRST, GROWTH, JUMPED, SECOND, SHRINKAGE, Trail, jump, trail
 from tacit.inference.tiles import Tiles
 
 RUNNING, CONVERGED, NON_FINITE = 0, 1, 2
@@ -41,7 +43,10 @@ class Summary(NamedTuple):
 
 
 class State(eqx.Module):
-    """A population on its way: the bound before the last M-step, its last change, steps taken, and a verdict each."""
+    """A population on its way: the bound before the last M-step, its last change, steps taken, and a verdict each.
+
+    After a jump the parameters are on trial: `settled` gives those that are known to be good.
+    """
 
     population: Population
     bound: Float[Array, " m"]
@@ -49,10 +54,11 @@ class State(eqx.Module):
     drop: Float[Array, " m"]  # the largest fall of the bound so far
     steps: Int[Array, " m"]
     status: Int[Array, " m"]
+    trail: Trail
 
 
-def begin(population: Population) -> State:
-    """The state before the first step, on the host."""
+def begin(population: Population, *, plain: int = 0) -> State:
+    """The state before the first step, on the host; after `plain` steps every third one starts from a jump."""
     m = population.log_weights.shape[0]
     return State(
         population,
@@ -61,7 +67,22 @@ def begin(population: Population) -> State:
         drop=np.zeros(m),
         steps=np.zeros(m, int),
         status=np.full(m, RUNNING),
+        trail=trail((population.log_weights, population.components), plain),
     )
+
+
+def settled(state: State) -> State:
+    """The state without jumps that no step has followed, on the host."""
+    untried = np.asarray(state.trail.stage) == JUMPED
+    log_weights, components = state.trail.anchor
+    back = Population(log_weights, components, state.population.weighting)
+    population = jax.tree.map(lambda new, old: np.where(_over(untried, old), old, new), state.population, back)
+    return replace(state, population=population)
+
+
+def _over(members: Any, values: Array) -> Any:
+    """One value a member, shaped to go over arrays of values."""
+    return members.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _flat(tree: Any) -> Any:
@@ -198,26 +219,44 @@ def _finite_members(population: Population) -> Bool[Array, " m"]:
 
 
 def advance(state: State, summary: Summary, tolerance: Any, regularise: Any, *, centred: bool) -> State:
-    """One M-step for the members still running; a member whose step is not finite keeps its last good parameters."""
+    """One M-step for the members still running; a member whose step is not finite keeps its last good parameters.
+
+    A jump that has not raised the bound is undone. A member has converged when a plain step changes the bound by less
+    than the tolerance.
+    """
     bound = summary.log_likelihood / summary.weight
     better = maximise(state.population, summary, regularise, centred=centred)
-    good = jnp.isfinite(bound) & _finite_members(better)
-    running = state.status == RUNNING
-    moves = running & good
-    change = bound - state.bound
-
-    def keep(new: Array, old: Array) -> Array:
-        return jnp.where(moves.reshape(moves.shape + (1,) * (new.ndim - 1)), new, old)
-
-    status = jnp.where(good, jnp.where(jnp.abs(change) < tolerance, CONVERGED, RUNNING), NON_FINITE)
+    running, stage = state.status == RUNNING, state.trail.stage
+    finite = jnp.isfinite(bound) & _finite_members(better)
+    good = jnp.where(stage == JUMPED, finite & (bound >= state.bound), finite)
+    undone = running & (stage == JUMPED) & ~good
+    moves = running & (good | undone)
+    change = jnp.where(undone, 0.0, bound - state.bound)
     fall = jnp.where(jnp.isfinite(change), jnp.maximum(-change, 0.0), 0.0)
+    converged = (stage != JUMPED) & (jnp.abs(change) < tolerance)
+    status = jnp.where(good | undone, jnp.where(converged, CONVERGED, RUNNING), NON_FINITE)
+
+    def pick(members: Array, these: Any, others: Any) -> Any:
+        return jax.tree.map(lambda a, b: jnp.where(_over(members, a), a, b), these, others)
+
+    here, there = ((p.log_weights, p.components) for p in (state.population, better))
+    there = pick(undone, state.trail.anchor, there)
+    jumped, length = jump(state.trail.anchor, here, there, state.trail.reach)
+    jumps = running & good & (stage == SECOND) & ~converged
+    reach = jnp.where(jumps & (length >= state.trail.reach), state.trail.reach * GROWTH, state.trail.reach)
+    reach = jnp.where(undone, jnp.maximum(reach / SHRINKAGE, 1.0), reach)
+    anchor = pick(jumps, there, pick(moves & (stage == FIRST), here, state.trail.anchor))
+    following = jnp.where(stage == JUMPED, FIRST, stage + 1)
+    following = jnp.where(status == CONVERGED, FIRST, following)
+    log_weights, components = pick(moves, pick(jumps, jumped, there), here)
     return State(
-        jax.tree.map(keep, better, state.population),
-        bound=jnp.where(running & jnp.isfinite(bound), bound, state.bound),  # also before a step that is not taken
-        change=keep(change, state.change),
-        drop=keep(jnp.maximum(state.drop, fall), state.drop),
+        Population(log_weights, components, state.population.weighting),
+        bound=jnp.where(running & jnp.isfinite(bound) & ~undone, bound, state.bound),  # also before a step not taken
+        change=jnp.where(moves, change, state.change),
+        drop=jnp.where(moves, jnp.maximum(state.drop, fall), state.drop),
         steps=state.steps + moves,
         status=jnp.where(running, status, state.status),
+        trail=Trail(anchor, jnp.where(moves, following, stage), reach),
     )
 
 

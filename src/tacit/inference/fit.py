@@ -10,6 +10,7 @@ import numpy as np
 from tacit.inference import em
 from tacit.models import FiniteMixture
 
+PLAIN = 1 << 30  # plain steps of a fit that never jumps
 NOTABLE_DROP = 1e-2  # nats a row; the variance floor and pseudo-rows may cost less than this on the way
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -21,13 +22,19 @@ def quiet(stage: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """How EM runs: starts, how many of them finish, steps and tolerance (nats a row)."""
+    """How EM runs: starts, how many of them finish, steps and tolerance (nats a row), and plain steps before jumps.
+
+    Fits to the training part of a fold may have fewer starts: they only compare numbers of components.
+    """
 
     n_starts: int = 10
     n_finish: int = 3
     method: str = "k-means++"
     max_steps: int = 1000
     tolerance: float = 1e-5
+    plain_steps: int = 10  # at least those of a start; `PLAIN` for no jumps
+    fold_starts: int = 5
+    fold_finish: int = 2
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,16 @@ class Member:
 
     k: int
     weighting: int = 0
+    in_fold: bool = False  # whether it only serves to compare
+
+    def starts(self, settings: Settings) -> tuple[int, int]:
+        """How many starts it has, and how many of them are finished; all starts of one component are the same."""
+        if self.k == 1:
+            return 1, 1
+        n_starts, n_finish = settings.n_starts, settings.n_finish
+        if self.in_fold:
+            n_starts, n_finish = min(settings.fold_starts, n_starts), min(settings.fold_finish, n_finish)
+        return n_starts, min(n_finish, n_starts)
 
 
 @dataclass(frozen=True)

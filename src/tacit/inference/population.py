@@ -21,7 +21,10 @@ from tacit.models import FiniteMixture
 
 START_ROWS = 20_000  # starts work on at most this many rows
 START_STEPS = 10
-CHUNK_STEPS = 25  # steps between looks at who is still running
+CHUNK_STEPS = 10  # steps between looks at who is still running; no fewer than those of a start
+PADDING = 1.3  # largest ratio of numbers of components that run padded to the same
+SMALL = 3  # components up to which padding costs less than compiling
+TAIL_STEPS = 50  # that the slowest members may still take when most have stopped
 COMPILE_FLOPS = 2e10  # about what a core could do in the time that one compilation takes
 ROUNDING_LIMIT = 1e-9  # nats a row
 
@@ -83,8 +86,8 @@ def _few_sizes(count: int) -> int:
 
 
 def _worth_compiling(source: Source, n_statistics: int, columns: int) -> bool:
-    """Whether a chunk of steps over this many members times components takes longer than compiling a smaller one."""
-    return 4 * CHUNK_STEPS * len(source.y) * n_statistics * columns > COMPILE_FLOPS
+    """Whether the steps to come over this many members times components take longer than compiling a smaller one."""
+    return 4 * TAIL_STEPS * len(source.y) * n_statistics * columns > COMPILE_FLOPS
 
 
 def _n_statistics(family: AbstractExponentialFamily) -> int:
@@ -115,7 +118,7 @@ def _finish(
         running = (np.asarray(state.status) == em.RUNNING) & (place >= 0)
         progress(stage, m - int(running.sum()), m)
         if max_steps <= 0 or not running.any():
-            return final, [np.concatenate(history) for history in histories]
+            return em.settled(final), [np.concatenate(history) for history in histories]
         size = _few_sizes(int(running.sum()))
         columns = state.population.log_weights.size
         if size < len(place) and _worth_compiling(runner.source, runner.n_statistics, columns):
@@ -170,7 +173,7 @@ def refine(
     `bound` (nats a row) is the one before the step that led here, where EM goes on from an earlier run.
     """
     runner = _Runner(source, population, regularise, settings.tolerance)
-    begun = em.begin(population)
+    begun = em.begin(population, plain=settings.plain_steps)
     begun = replace(begun, bound=np.full_like(begun.bound, bound))
     state, bounds = _finish(runner, begun, settings.max_steps, progress, "EM")
     return _record(state, runner.log_likelihoods(state.population), bounds, precise=runner.precise)
@@ -205,12 +208,26 @@ def score_rows(source: Source, fits: Sequence[Fit], *, per_row: bool = True) -> 
     return scores, entropies
 
 
+def _ratio(source: Source, family: AbstractExponentialFamily, members: Sequence[Member], settings: Settings) -> float:
+    """How far apart in size members may be that run together."""
+    columns = sum(member.starts(settings)[0] for member in members) * max(member.k for member in members)
+    return PADDING if _worth_compiling(source, _n_statistics(family), columns) else np.inf
+
+
+def together(
+    source: Source, family: AbstractExponentialFamily, members: Sequence[Member], settings: Settings
+) -> list[list[int]]:
+    """Numbers of components that run as one population, fewest first; all of them where the work is small."""
+    buckets = _buckets(members, _ratio(source, family, members, settings))
+    return [sorted({members[place].k for place in bucket}) for bucket in buckets]
+
+
 def _buckets(members: Sequence[Member], ratio: float) -> list[list[int]]:
     """Places of members, those within a ratio in size together: few compilations against some padding."""
     buckets: list[list[int]] = []
     top = 0
     for place in sorted(range(len(members)), key=lambda i: -members[i].k):
-        if not buckets or ratio * members[place].k < top:
+        if not buckets or (ratio * members[place].k < top and top > SMALL):
             buckets.append([])
             top = members[place].k
         buckets[-1].append(place)
@@ -238,9 +255,7 @@ def fit_population(
         seed = int(jax.random.bits(jax.random.fold_in(key, 0)))
         early = source.subset(np.sort(np.random.default_rng(seed).choice(n, START_ROWS, replace=False)))
     results: list[list[Fit]] = [[] for _ in members]
-    columns = len(members) * settings.n_starts * max(member.k for member in members)
-    ratio = 3.0 if _worth_compiling(early, _n_statistics(family), columns) else np.inf
-    for number, places in enumerate(_buckets(members, ratio)):
+    for number, places in enumerate(_buckets(members, _ratio(early, family, members, settings))):
         bucket = [members[place] for place in places]
         bucket_key = jax.random.fold_in(key, 1 + number)
         fits = _fit_bucket(source, early, family, bucket, regularise, settings, bucket_key, adjust, progress)
@@ -261,10 +276,10 @@ def _fit_bucket(
     progress: Progress,
 ) -> list[list[Fit]]:
     k = max(member.k for member in members)
-    n_starts = 1 if k == 1 else settings.n_starts
-    n_finish = min(settings.n_finish, n_starts)
+    n_starts, n_finish = np.array([member.starts(settings) for member in members]).T
     counts = np.repeat([member.k for member in members], n_starts)
     weighting = np.repeat([member.weighting for member in members], n_starts)
+    first = np.cumsum(n_starts) - n_starts  # slot of each member's first start
 
     few, many = "1 component" if k == 1 else f"up to {k} components", len(counts)
     progress(f"starts, {few}", 0, many)
@@ -272,32 +287,32 @@ def _fit_bucket(
     runner = _Runner(early, em.Population(np.zeros((many, k)), stacked, weighting), regularise, settings.tolerance)
     tiles = early.tiles(runner.width) if runner.tiles is None else runner.tiles
     begun = adjust(start(key, family, tiles, counts, weighting, regularise, k=k, method=settings.method))
-    state, bounds = em.begin(jax.tree.map(np.asarray, begun)), np.zeros((0, many))
-    if n_finish < n_starts:
+    plain = max(settings.plain_steps, START_STEPS)
+    state, bounds = em.begin(jax.tree.map(np.asarray, begun), plain=plain), np.zeros((0, many))
+    if np.any(n_finish < n_starts):
         state, bounds = runner.run(state, min(START_STEPS, settings.max_steps))
     histories = [bounds[:steps, slot] for slot, steps in enumerate(state.steps)]
     values = state.bound * source.total_weight()[weighting]  # from the rows that the starts saw
     tried = _record(state, values, histories, precise=runner.precise, finished=False)
 
-    value = state.bound.reshape(-1, n_starts)
-    sound = np.isfinite(value) & (state.status != em.NON_FINITE).reshape(value.shape)
-    order = np.argsort(-np.where(sound, value, -np.inf), axis=1, kind="stable")
-    chosen = (np.arange(len(members))[:, None] * n_starts + order[:, :n_finish]).ravel()
+    sound = np.isfinite(state.bound) & (state.status != em.NON_FINITE)
+    value = np.where(sound, state.bound, -np.inf)
+    order = [a + np.argsort(-value[a : a + n], kind="stable") for a, n in zip(first, n_starts, strict=True)]
+    chosen = np.concatenate([slots[:n] for slots, n in zip(order, n_finish, strict=True)])
     going_on = _take(state, chosen)
     if early is not source:  # a bound on other rows says nothing of the next change
-        going_on, histories = em.begin(going_on.population), [np.zeros(0)] * many
+        going_on, histories = em.begin(going_on.population, plain=plain - START_STEPS), [np.zeros(0)] * many
     runner = _Runner(source, going_on.population, regularise, settings.tolerance, precise=runner.precise)
     left = settings.max_steps - int(np.max(going_on.steps))
     going_on, bounds_after = _finish(runner, going_on, left, progress, f"EM, {few}")
     log_likelihoods = runner.log_likelihoods(going_on.population)
     bounds_all = [np.concatenate([histories[s], after]) for s, after in zip(chosen, bounds_after, strict=True)]
-    followed = _record(going_on, log_likelihoods, bounds_all, precise=runner.precise)
+    followed = iter(_record(going_on, log_likelihoods, bounds_all, precise=runner.precise))
 
     results = []
-    for i in range(len(members)):
-        finished = [replace(followed[i * n_finish + j], start=int(order[i, j])) for j in range(n_finish)]
+    for slots, n, a in zip(order, n_finish, first, strict=True):
+        finished = [replace(next(followed), start=int(slot - a)) for slot in slots[:n]]
         # a collapsed start may have any log-likelihood
         finished.sort(key=lambda fit: (fit.status == em.NON_FINITE, -np.nan_to_num(fit.log_likelihood, nan=-np.inf)))
-        given_up = [replace(tried[i * n_starts + s], start=int(s)) for s in order[i, n_finish:]]
-        results.append(finished + given_up)
+        results.append(finished + [replace(tried[slot], start=int(slot - a)) for slot in slots[n:]])
     return results

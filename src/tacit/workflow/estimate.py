@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 from tacit.data.schema import Schema
+from tacit.inference.fit import Member
 from tacit.workflow.fit_table import Job
 
 FLOPS_PER_CORE = 3e9  # of the two products of a step, exponentials included, in float64
-USUAL_STEPS = 80  # until a start has converged
+USUAL_STEPS = 50  # until a start has converged
 EARLY_STEPS = 10
 COMPILING = 20.0  # seconds, where nothing is kept from earlier runs
 BASE_MEGABYTES = 350.0  # of the process, with tiles
@@ -24,8 +25,11 @@ def estimate(schema: Schema, n: int, job: Job) -> tuple[float, float]:
     d = len(layout.normal)
     t = d * (d + 1) // 2 + d + 1 + layout.width - d + sum(levels for _, levels in layout.categorical)
     folds = job.n_folds if len(job.ks) > 1 and job.select == "density" else 0
-    steps = job.settings.n_starts * EARLY_STEPS + job.settings.n_finish * min(USUAL_STEPS, job.settings.max_steps)
-    operations = 4.0 * n * t * sum(job.ks) * (folds + 1) * steps
+    usual = min(USUAL_STEPS, job.settings.max_steps)
+    members = [(Member(2), 1), (Member(2, in_fold=True), folds)]
+    starts = [(*member.starts(job.settings), count) for member, count in members]
+    steps = sum(count * (n_starts * EARLY_STEPS + n_finish * usual) for n_starts, n_finish, count in starts)
+    operations = 4.0 * n * t * sum(job.ks) * steps
     return COMPILING + operations / (
         FLOPS_PER_CORE * (os.cpu_count() or 1)
     ), BASE_MEGABYTES + 3 * 8 * n * layout.width / 1e6
