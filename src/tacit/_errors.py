@@ -5,6 +5,16 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 
+def shown(value: Any, most: int = 60) -> str:
+    """A value as Python writes it, cut where it is long.
+
+    >>> shown("x" * 100, 10)
+    "'xxxxxxxxx..."
+    """
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 class TacitError(Exception):
     """An error that says what is wrong, where, and one way to mend it."""
 

@@ -194,3 +194,15 @@ def test_check_writes_the_schema_to_standard_output(run: Any, table: Path) -> No
     result = run("check", table, "-o", "-")
     assert Schema.from_toml(result.stdout).names == ("length", "mass", "sort", "site")
     assert "80 rows" in result.stderr
+
+
+def test_given_numbers_come_back_as_they_were_given(run: Any, tmp_path: Path) -> None:
+    data, model = tmp_path / "t.csv", tmp_path / "m.tacit"
+    rows = "".join(f"{i % 7},{2.0 ** (i * i % 11)},{'uvw'[i % 3]}\n" for i in range(30))
+    data.write_text(f"a,b=c,s\n{rows}")
+    types = ("--type", "a=real", "--type", "b=c=positive")
+    assert run("fit", data, "-o", model, "-k", 1, "--set", "n_starts=1", "--holdout", 0, *types).exit_code == 0
+    for given in (3, 3.5):
+        found = read(run("sample", model, "-n", 2, "--given", f"a={given}", "--given", "b=c=3").stdout)
+        assert found["a"] == [given] * 2
+        assert found["b=c"] == [3.0] * 2

@@ -262,3 +262,11 @@ def test_files_that_cannot_be_standard_output(run: Any, model: Path, table: Path
     refused(run("fit", table, "-o", "m.tacit", "--report", "-"), 2, "standard output")
     refused(run("report", model, "-o", "-"), 2, "standard output")
     assert not Path("-").exists()
+
+
+def test_a_long_cell_is_cut_in_the_message(run: Any, tmp_path: Path) -> None:
+    rows = "".join(f"{i}.5,{i}\n" for i in range(50))
+    (tmp_path / "t.csv").write_text(f"x,y\n{rows}{'z' * 5000},1\n")
+    result = run("check", tmp_path / "t.csv")
+    refused(result, 3, "line 52", "zzz...")
+    assert len(result.stderr) < 400

@@ -189,6 +189,13 @@ def test_condition_is_joint_less_marginal(mixture: Mixture, frame: pd.DataFrame)
     assert drawn[["size", "kind"]].drop_duplicates().to_numpy().tolist() == [[7.5, "b"]]
     assert stats.kstest(price.cdf(drawn["price"].to_numpy()[None, :])[0], "uniform").pvalue > 1e-4
     assert mixture.sample(400, random_state=5, given=given).equals(drawn)
+    for wrong in (
+        lambda: conditioned.sample(2.5),
+        lambda: mixture.condition("size"),
+        lambda: mixture.impute(frame, 1.5),
+    ):
+        with pytest.raises(UsageError):
+            wrong()
     with pytest.raises(UsageError, match="is given"):
         conditioned.predict_distribution("kind")
     with pytest.raises(DataError, match="not given"):

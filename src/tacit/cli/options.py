@@ -50,11 +50,14 @@ def listed(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def pairs(texts: Sequence[str], option: str, *, last: bool = False) -> dict[str, str]:
-    """NAME=VALUE texts as a dict, divided at the first (or `last`) equals sign."""
+def pairs(texts: Sequence[str], option: str, *, last: bool = False, names: Sequence[str] = ()) -> dict[str, str]:
+    """NAME=VALUE texts as a dict, divided at the first (or `last`) equals sign, or behind the longest of `names`."""
     found = {}
     for text in texts:
         name, sign, value = text.rpartition("=") if last else text.partition("=")
+        for known in names:
+            if "=" in known and text.startswith(f"{known}=") and len(known) > len(name):
+                name, value = known, text[len(known) + 1 :]
         if not sign or not name:
             raise UsageError(f"{text!r} is not NAME=VALUE.", where=option, mend=f"Write {option} NAME=VALUE.")
         if name in found:

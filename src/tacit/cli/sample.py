@@ -31,7 +31,7 @@ def command(
     With ROWS, every row is completed N times: its missing cells are drawn jointly, given those that are there. The
     column row (row_ where the model has a row) counts from 1.
     """
-    from tacit.workflow.filling import filled
+    from tacit.workflow.filling import filled, with_given
     from tacit.workflow.model_file import load_model
 
     if rows is not None and given:
@@ -39,12 +39,12 @@ def command(
     check_outputs(output, force=force)
     fitted, _ = load_model(model)
     if rows is None:
-        fixed = options.pairs(given, "--given")
+        fixed = options.pairs(given, "--given", names=fitted.schema.names)
         try:
             drawn, _ = fitted.sample(n, seed, fixed)
         except DataError as error:
             raise UsageError(error.what, where="--given", mend="Give another value.") from None
-        columns = fitted.decode(drawn)
+        columns = with_given(fitted, fitted.decode(drawn), fixed)
     else:
         table, events = read_rows(rows, fitted.schema, require="any")
         row = np.repeat(np.arange(len(events)), n)

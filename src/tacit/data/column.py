@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tacit._errors import DataError
+from tacit._errors import DataError, shown
 from tacit.data.columns import NUMBER, DType, matches
 from tacit.data.facts import Facts
 from tacit.data.kinds import MAX_LEVELS, Kind
@@ -108,7 +108,7 @@ def _refuse_text(table: Table, name: str, kind: Kind) -> None:
 def _unsuited(table: Table, row: int, name: str, kind: Kind, reason: str) -> DataError:
     value = table.column(name)[row].as_py()
     return DataError(
-        f"{value!r} {reason}, but the column is read as {kind}.",
+        f"{shown(value)} {reason}, but the column is read as {kind}.",
         where=table.where(row, name),
         mend=f"Correct the cell, leave it empty, or choose another kind with --type {name}=KIND.",
     )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from tacit._errors import DataError, UsageError
+from tacit._errors import DataError, UsageError, shown
 from tacit.data.column import LOGGED, Column, checked_numbers, level_codes
 from tacit.data.columns import DEFAULT_TOKENS
 from tacit.data.findings import Finding
@@ -194,11 +194,11 @@ def coded(column: Column, table: Table, *, read_as: str = "missing") -> tuple[np
     cells = table.column(column.name)
     if column.kind == "binary":
         raise DataError(
-            f"{cells[first].as_py()!r} is neither {column.levels[0]!r} nor {column.levels[1]!r}.",
+            f"{shown(cells[first].as_py())} is neither {column.levels[0]!r} nor {column.levels[1]!r}.",
             where=table.where(first, column.name),
             mend="Correct the cell, or leave it empty.",
         )
-    examples = list(dict.fromkeys(str(cells[int(row)].as_py()) for row in unseen[:1000]))[:3]
+    examples = list(dict.fromkeys(str(cells[int(row)].as_py())[:60] for row in unseen[:1000]))[:3]
     message = (
         f"{unseen.size} cells hold no known level and are read as {read_as}: {', '.join(examples)} "
         f"(first: {table.where(first)})."

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from tacit._errors import DataError
+from tacit._errors import DataError, shown
 from tacit.data.facts import Facts, skewness
 from tacit.data.table import Table
 
@@ -159,7 +159,7 @@ def infer_kind(facts: Facts, table: Table) -> tuple[Kind, str]:
         row = int(np.flatnonzero(table.present(facts.name))[facts.late_text])
         value = facts.cells[facts.late_text].as_py()
         raise DataError(
-            f"{value!r} is not a number, though most cells of this column are.",
+            f"{shown(value)} is not a number, though most cells of this column are.",
             where=table.where(row, facts.name),
             mend=f"Correct the cell, leave it empty, or read text with --type {facts.name}=categorical.",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -104,7 +105,7 @@ class TableAnswers:
         rows = self._encoded(table, require="any")
         if draws is None:
             return self._filled(X, table, self.model_.impute(rows))
-        if draws < 1:
+        if not isinstance(draws, Integral) or draws < 1:
             raise UsageError(f"{draws} draws.", where="draws", mend="Ask for one or more.")
         events = self.model_.draw(rows, draws, seed_of(random_state))
         return [self._filled(X, table, events[:, s]) for s in range(draws)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from tacit.distributions.predictive import AbstractPrediction
 from tacit.estimators import _tables
 from tacit.estimators._random import seed_of
 from tacit.workflow.anomalies import log_density
+from tacit.workflow.filling import with_given
 
 
 class ConditionedMixture:
@@ -24,6 +26,8 @@ class ConditionedMixture:
     """
 
     def __init__(self, mixture: Any, given: Mapping[str, Any]) -> None:
+        if not isinstance(given, Mapping):
+            raise UsageError(f"{given!r} is not a dict.", where="given", mend='Give values by name: {"x": 1.5}.')
         self.mixture, self.given = mixture, dict(given)
         self._row = given_row(mixture.schema_, self.given)
 
@@ -52,11 +56,11 @@ class ConditionedMixture:
 
         Columns that are not modelled are left out, or missing where the table is an array.
         """
-        if n_samples < 1:
+        if not isinstance(n_samples, Integral) or n_samples < 1:
             raise UsageError(f"Invalid value for 'n_samples': {n_samples}.", mend="Ask for one row or more.")
         if random_state is None:
             random_state = self.mixture.random_state
         model = self.mixture.model_
         events, _ = model.sample(n_samples, seed_of(random_state), self.given)
-        drawn = _tables.arrow(model.decode(events))
+        drawn = _tables.arrow(with_given(model, model.decode(events), self.given))
         return _tables.as_kind(drawn, self.mixture._kind, names=self.mixture._names())

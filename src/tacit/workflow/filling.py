@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tacit.data.column import CONTINUOUS
 from tacit.data.table import Table
 from tacit.workflow.table_mixture import TableMixture
 
@@ -18,6 +22,17 @@ def filled(model: TableMixture, table: Table, y: np.ndarray) -> pa.Table:
     found = model.decode(y)
     columns = [_fill(table.column(name), found[name]) if name in found else table.column(name) for name in table.names]
     return pa.table(columns, names=list(table.names))
+
+
+def with_given(model: TableMixture, columns: dict[str, np.ndarray], given: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Decoded columns with the numbers as they were given, where the way to the model's units and back rounds them."""
+    exact = {}
+    for name, value in given.items():
+        if model.schema[name].kind in CONTINUOUS:
+            number, found = float(str(value)), columns[name]
+            whole = found.dtype.kind == "i" and number.is_integer()
+            exact[name] = np.full(len(found), number, found.dtype if whole else float)
+    return {**columns, **exact}
 
 
 def _fill(cells: pa.Array, values: np.ndarray) -> pa.Array:
