@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from tacit.distributions import DiagonalNormal
+from tacit.distributions import DiagonalNormal, MultivariateNormal
 from tacit.evaluation import selection
 from tacit.evaluation.selection import Selection, sweep
 from tacit.inference.fit import Member, Settings
@@ -65,3 +65,15 @@ def test_only_large_work_runs_in_stages(rows: int, stages: int) -> None:
     found = together(Source(np.zeros((rows, 2))), FAMILY, members, Settings())
     assert len(found) == stages
     assert [k for stage in found for k in stage] == list(range(1, 11))
+
+
+def test_many_patterns_of_missing_cells_are_large_work() -> None:
+    family = MultivariateNormal(np.zeros(10), np.zeros((10, 10)))
+    members = [Member(k, in_fold=fold) for k in range(1, 11) for fold in (False, True)]
+    y = np.zeros((150, 10))
+    holed = np.where(np.random.default_rng(4).random(y.shape) < 0.3, np.nan, y)
+    complete, patterned = (Source(rows, pattern_columns=family.pattern_columns) for rows in (y, holed))
+    assert complete.n_patterns == 0
+    assert patterned.n_patterns == len({tuple(row) for row in np.isnan(holed)})
+    assert len(together(complete, family, members, Settings())) == 1
+    assert len(together(patterned, family, members, Settings())) == 4

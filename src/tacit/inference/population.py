@@ -26,6 +26,7 @@ PADDING = 1.3  # largest ratio of numbers of components that run padded to the s
 SMALL = 3  # components up to which padding costs less than compiling
 TAIL_STEPS = 50  # that the slowest members may still take when most have stopped
 COMPILE_FLOPS = 2e10  # about what a core could do in the time that one compilation takes
+PATTERN_ROWS = 80  # complete rows that take a step as long as the factorisations of a pattern of missing cells
 ROUNDING_LIMIT = 1e-9  # nats a row
 
 Adjust = Callable[[em.Population], em.Population]
@@ -87,7 +88,8 @@ def _few_sizes(count: int) -> int:
 
 def _worth_compiling(source: Source, n_statistics: int, columns: int) -> bool:
     """Whether the steps to come over this many members times components take longer than compiling a smaller one."""
-    return 4 * TAIL_STEPS * len(source.y) * n_statistics * columns > COMPILE_FLOPS
+    rows = len(source.y) + PATTERN_ROWS * source.n_patterns
+    return 4 * TAIL_STEPS * rows * n_statistics * columns > COMPILE_FLOPS
 
 
 def _n_statistics(family: AbstractExponentialFamily) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +33,13 @@ class Source:
         self.pattern_columns = pattern_columns
         self.complete = not any(np.isnan(y[rows]).any() for rows in chunks(*y.shape))
         self.resident = y.nbytes <= RESIDENT_BYTES or not self.complete
+
+    @cached_property
+    def n_patterns(self) -> int:
+        """Patterns of missing cells that are factorised one by one; 0 where no cell is missing."""
+        if self.complete or not self.pattern_columns:
+            return 0
+        return len(np.unique(np.isnan(self.y[:][:, list(self.pattern_columns)]), axis=0))
 
     def tiles(self, width: int) -> Tiles:
         """All rows on the device, in tiles for arrays of `width` columns."""
