@@ -48,11 +48,8 @@ def main() -> None:
         {"what": "tacit fit -k 1:10, second run", "seconds": second, "met": second < peer},
         {"what": "scikit-learn, k = 1..10, 10 starts each, BIC", "seconds": peer},
     ]
-    report(
-        "cold_fit",
-        rows,
-        "tacit: 5 folds and all rows x starts x sizes until the curve has fallen, held-out figures, refit, report.",
-    )
+    note = "tacit: 5 folds and all rows x starts x sizes, until the curve has fallen; held-out figures, refit, report."
+    report("cold_fit", rows, note)
 
 
 if __name__ == "__main__":
