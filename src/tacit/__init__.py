@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "ConditionalMixture": "tacit.estimators.conditional_mixture",
     "GaussianMixture": "tacit.estimators.gaussian_mixture",
     "Mixture": "tacit.estimators.mixture",
     "crps_scorer": "tacit.estimators.scorers",

@@ -49,7 +49,7 @@ def measure(values: np.ndarray, *, log: bool = False) -> Measure:
     floor = FREE_FLOOR * spread
     distinct = np.unique(values)
     if distinct.size < transformed.size:
-        step = _smallest_gap(distinct)
+        step = smallest_gap(distinct)
         step = step / float(np.median(values)) if log else step
         floor = max(step / math.sqrt(12.0), TIED_FLOOR * spread)
     return Measure(center, _power_of_two(deviation), min(floor, 0.5 * deviation))
@@ -64,7 +64,7 @@ def _deviation(values: np.ndarray, center: float) -> float:
     return min(2.0 * size * float(np.sqrt(np.mean((half / size) ** 2))), np.finfo(float).max / 4.0)
 
 
-def _smallest_gap(distinct: np.ndarray) -> float:
+def smallest_gap(distinct: np.ndarray) -> float:
     """The least distance between neighbours that is more than round-off."""
     if distinct.size < 2:
         return 0.0

@@ -16,7 +16,22 @@ from tacit.estimators._checks import check_weight
 from tacit.evaluation.result import Result, mean_result
 
 
-class DensityEstimator(DensityMixin, BaseEstimator):
+class CheckedEstimator(BaseEstimator):
+    """A scikit-learn estimator whose wrong parameters are `UsageError`s, and whose rows may have missing cells."""
+
+    def _validate_params(self) -> None:
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            raise UsageError(str(error)) from error
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+class DensityEstimator(DensityMixin, CheckedEstimator):
     """A scikit-learn estimator whose answer is a density."""
 
     @abstractmethod
@@ -37,14 +52,3 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         log_probs = self.score_samples(X)
         weight = check_weight(sample_weight, len(log_probs))
         return mean_result("mean log density", log_probs, weight=weight, groups=groups, reference=self._reference())
-
-    def _validate_params(self) -> None:
-        try:
-            super()._validate_params()
-        except InvalidParameterError as error:
-            raise UsageError(str(error)) from error
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags

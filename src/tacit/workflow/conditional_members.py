@@ -93,7 +93,8 @@ def train_members(rows: Rows, plan: Plan, make_family: Any, *, key: Key, progres
     def each(values: list[float]) -> jax.Array:
         return jnp.asarray(np.repeat(values, plan.n_members), jnp.float32)
 
-    epochs = np.repeat([math.ceil(candidate.steps / steps) for candidate in candidates], plan.n_members)
+    ends = [plan.max_epochs or math.ceil(candidate.steps / steps) for candidate in candidates]
+    epochs = np.repeat(ends, plan.n_members)
     noise = each([candidate.noise for candidate in candidates])
     noisy = any(candidate.noise for candidate in candidates)
     numeric = families[0].numeric

@@ -28,7 +28,7 @@ from tacit.networks import MLP, Fixed, Linear
 
 Latent = Literal["categorical", "concrete"]
 Relaxation = Literal["mixture", "moments", "network"]
-Inference = Literal["exact", "amortised"]
+Inference = Literal["exact", "amortised", "em"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class Plan:
     kl: Literal["closed", "sampled"] = "closed"
     num_samples: int = 1
     batch_size: int = 64
+    max_epochs: int | None = None  # in place of the candidates' steps
     n_members: int = 5
     validation_fraction: float = 0.1
     patience: int | None = None
@@ -89,7 +90,7 @@ class Plan:
     @property
     def exact(self) -> bool:
         """Whether the latent is summed out in training."""
-        return self.latent == "categorical" and self.inference == "exact"
+        return self.latent == "categorical" and self.inference != "amortised"
 
     def check(self, family: AbstractFamily) -> None:
         """Raise `UsageError` for structures that make no sense."""

@@ -17,6 +17,7 @@ from tacit._errors import UsageError
 from tacit._typing import Array
 from tacit.data.column import Column
 from tacit.data.covariates import Covariates
+from tacit.data.decode import decode
 from tacit.data.encode import Rows, encode
 from tacit.data.schema import Schema
 from tacit.data.table import Table
@@ -37,6 +38,7 @@ from tacit.training.population import take
 DRAWS = 256  # of a relaxed latent that has no closed marginal, for predictions
 SAMPLES = 1000  # of q, for a log density that has no closed form
 _TILE = 1024  # rows worked off at once
+_OFF = -1e8  # the log weight of a component that a member does without
 _SEED = 0  # of the draws above: the same question has the same answer
 
 
@@ -48,12 +50,15 @@ class ConditionalTable:
         schema: how the target columns are read.
         covariates: how the other columns become x.
         members: the models, stacked; `posteriors`: theirs, stacked, or None where the latent is summed out.
+        cell: where above 0, the width h of the uniform noise that the one target was trained with. A value v then
+            stands for the cell of that width about it, and has the log density log[(F(v + h/2) - F(v - h/2)) / h].
     """
 
     schema: Schema
     covariates: Covariates
     members: Any
     posteriors: Any = None
+    cell: float = 0.0
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -65,6 +70,11 @@ class ConditionalTable:
         """Whether densities are exact: the latent is summed out, or the relaxed likelihood is linear in it."""
         return is_exact(self.members)
 
+    def reference(self) -> str:
+        """What the density is over: log-likelihoods are comparable only where it is equal."""
+        reference = self.schema.reference()
+        return f"{reference}, in cells of {self.cell!r}" if self.cell else reference
+
     @property
     def kind(self) -> Kind:
         """The label of a log density."""
@@ -73,16 +83,23 @@ class ConditionalTable:
     def mixtures(self, x: Float[np.ndarray, "n p"], *, corners: bool = False) -> tuple[np.ndarray, Any]:
         """Log weights (n, m k) and the stack of components (n, m k, ...) of p(y | x), in standardised units.
 
-        With `corners`, of the relaxed category at the corners of the simplex.
+        The components of a member stand together. With `corners`, of the relaxed category at the corners of the
+        simplex.
         """
+        log_weights, stack = self._of_members(x, corners)
+        n, m, k = log_weights.shape
+        flat = log_weights.reshape(n, m * k) - np.log(m)
+        on = np.max(flat, axis=0, initial=-np.inf) > _OFF
+        return flat[:, on], jax.tree.map(lambda a: a.reshape(n, m * k, *a.shape[3:])[:, on], stack)
+
+    def _of_members(self, x: Float[np.ndarray, "n p"], corners: bool) -> tuple[np.ndarray, Any]:
+        """Each member's own log weights (n, m, k) and components (n, m, k, ...)."""
         found = [_mixtures(self.members, tile, corners) for tile in _tiles(x)]
         logits = np.concatenate([np.asarray(one.logits, np.float64) for one in found])[: len(x)]
         stack = jax.tree.map(
             lambda *parts: np.concatenate(parts)[: len(x)].astype(np.float64), *[f.stack for f in found]
         )
-        n, m, k = logits.shape
-        merged = jax.tree.map(lambda a: a.reshape(n, m * k, *a.shape[3:]), stack)
-        return (log_softmax(logits, axis=-1) - np.log(m)).reshape(n, m * k), merged
+        return log_softmax(logits, axis=-1), stack
 
     def predict(self, x: Float[np.ndarray, "n p"], target: str) -> AbstractPrediction:
         """The distribution of one target given x, the other targets integrated out.
@@ -98,18 +115,67 @@ class ConditionalTable:
 
     def log_prob(self, x: Float[np.ndarray, "n p"], rows: Rows) -> Float[np.ndarray, " n"]:
         """`log p(y | x)` of whole rows (n,), in nats and the user's units: exact, or an estimate where not `exact`."""
+        if self.cell:
+            return self._cell_log_density(self.mixtures(x), rows)
         if self.exact:
             return logsumexp(self.log_joints(x, rows.y), axis=1) + rows.log_jacobian
         return self.estimates(x, rows)[0]
+
+    def _cell_log_density(self, mixture: tuple[np.ndarray, Any], rows: Rows) -> Float[np.ndarray, " n"]:
+        """log[(F(v + h/2) - F(v - h/2)) / h] of every value v."""
+        (column,) = self.schema.modelled
+        values = decode(self.schema, rows.y)[column.name].astype(np.float64)
+        prediction: Any = _prediction(column, *mixture, 0)
+        half = self.cell / 2
+        return prediction.log_mass(values - half, values + half) - np.log(self.cell)
 
     def log_joints(self, x: Float[np.ndarray, "n p"], y: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n c"]:
         """Log weight plus log density of every component of every member, in standardised units."""
         log_weights, stack = self.mixtures(x)
         return log_weights + component_log_densities(stack, y)
 
+    def member_log_joints(self, x: Float[np.ndarray, "n p"], y: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n m k"]:
+        """The same of every member by itself, components that it does without included."""
+        log_weights, stack = self._of_members(x, corners=False)
+        n, m, k = log_weights.shape
+        flat = jax.tree.map(lambda a: a.reshape(n, m * k, *a.shape[3:]), stack)
+        return log_weights + component_log_densities(flat, y).reshape(n, m, k)
+
+    def responsibilities(self, x: Float[np.ndarray, "n p"], rows: Rows) -> Float[np.ndarray, "n c"]:
+        """Posterior probability of every component of every member given the targets as well."""
+        joints = self.log_joints(x, rows.y)
+        return np.exp(log_softmax(joints, axis=1))
+
+    def component_labels(self) -> list[str]:
+        """The member and the component of each column of `mixtures` and `responsibilities`; none where not `exact`."""
+        if not self.exact:
+            return []
+        x = np.zeros((1, len(self.covariates.names)))
+        log_weights, _ = self._of_members(x, corners=False)
+        _, m, k = log_weights.shape
+        on = log_weights[0] > _OFF
+        return [f"member {i}, component {j}" for i in range(m) for j in range(k) if on[i, j]]
+
+    def floors(self) -> Float[np.ndarray, " d"] | None:
+        """The least s.d. of a component, in the units of each continuous target (of its logarithm if positive)."""
+        family = _family(self.members)
+        if not family.numeric:
+            return None
+        scales = np.array([column.scale for column in self.schema.modelled])
+        return np.asarray(family.floor.value, np.float64)[0] * scales
+
+    def to_user(self, y: Float[np.ndarray, "... d"]) -> Float[np.ndarray, "... d"]:
+        """Continuous targets in the user's units."""
+        columns = self.schema.modelled
+        values = y * np.array([one.scale for one in columns]) + np.array([one.center for one in columns])
+        logged = np.array([one.kind == "positive" for one in columns])
+        return np.where(logged, np.exp(np.where(logged, values, 0.0)), values)
+
     def discretised_log_prob(self, x: Float[np.ndarray, "n p"], rows: Rows) -> Float[np.ndarray, " n"]:
         """The same of the model whose relaxed category is put at the corners of the simplex, exact."""
         log_weights, stack = self.mixtures(x, corners=True)
+        if self.cell:
+            return self._cell_log_density((log_weights, stack), rows)
         return logsumexp(log_weights + component_log_densities(stack, rows.y), axis=1) + rows.log_jacobian
 
     def estimates(self, x: Float[np.ndarray, "n p"], rows: Rows) -> tuple[np.ndarray, ...]:
@@ -132,6 +198,12 @@ class ConditionalTable:
     def encode(self, table: Table) -> Rows:
         """The target columns of a table as events, with the Jacobian of their units."""
         return encode(self.schema, table, roles=False)
+
+
+def _family(members: Any) -> Any:
+    """The family of the components."""
+    likelihood = members.likelihood
+    return likelihood.family if hasattr(likelihood, "family") else likelihood.components.family
 
 
 @eqx.filter_jit
@@ -161,7 +233,7 @@ def component_log_densities(stack: Any, y: Float[np.ndarray, "n d"]) -> Float[np
         white = (y[:, None] - stack.loc) * np.exp(-stack.log_scale)
         return np.sum(-0.5 * (white**2 + LOG_2PI) - stack.log_scale, axis=-1)
     if isinstance(stack, MultivariateNormal):
-        white = np.linalg.solve(_factor(stack.raw), (y[:, None] - stack.loc)[..., None])[..., 0]
+        white = np.linalg.solve(factor(stack.raw), (y[:, None] - stack.loc)[..., None])[..., 0]
         return np.sum(-0.5 * (white**2 + LOG_2PI) - np.diagonal(stack.raw, axis1=-2, axis2=-1), axis=-1)
     if isinstance(stack, Bernoulli):
         return -np.sum(np.logaddexp(0.0, np.where(y[:, None] > 0, -stack.logits, stack.logits)), axis=-1)
@@ -171,7 +243,7 @@ def component_log_densities(stack: Any, y: Float[np.ndarray, "n d"]) -> Float[np
     return np.sum(y[:, None] * stack.log_rate - np.exp(stack.log_rate) - gammaln(y + 1)[:, None], axis=-1)
 
 
-def _factor(raw: np.ndarray) -> np.ndarray:
+def factor(raw: np.ndarray) -> np.ndarray:
     """Cholesky factors from their lower triangles with the diagonal in logs."""
     diagonal = np.exp(np.diagonal(raw, axis1=-2, axis2=-1))
     return np.tril(raw, -1) + diagonal[..., None] * np.eye(raw.shape[-1])
@@ -190,6 +262,6 @@ def _prediction(column: Column, log_weights: np.ndarray, stack: Any, place: int)
     if isinstance(stack, DiagonalNormal):
         scales = np.exp(stack.log_scale[..., place])
     else:
-        scales = np.sqrt(np.sum(_factor(stack.raw)[..., place, :] ** 2, axis=-1))
+        scales = np.sqrt(np.sum(factor(stack.raw)[..., place, :] ** 2, axis=-1))
     kind = LogNormalMixturePrediction if column.kind == "positive" else NormalMixturePrediction
     return kind(log_weights, stack.loc[..., place], scales, center=column.center, scale=column.scale)

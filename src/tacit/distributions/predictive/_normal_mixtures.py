@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import log_ndtr, ndtr, ndtri
 
 from tacit.distributions.predictive._base import Floats
 from tacit.distributions.predictive._newton import increasing_roots
@@ -36,6 +36,19 @@ def log_density(u: Floats, log_weights: Floats, means: Floats, scales: Floats) -
     with np.errstate(over="ignore"):  # squares of far points are infinite, and rightly so
         for w, m, s in _components(log_weights, means, scales):
             total = np.logaddexp(total, w - 0.5 * ((u - m) / s) ** 2 - np.log(s) - HALF_LOG_2PI)
+    return total
+
+
+def log_mass(low: Floats, high: Floats, log_weights: Floats, means: Floats, scales: Floats) -> Floats:
+    """log Σ_k w_k [Φ((high - m_k)/s_k) - Φ((low - m_k)/s_k)], each difference taken in the tail where it keeps digits."""
+    total = np.full(np.broadcast_shapes(low.shape, high.shape), -np.inf)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        for w, m, s in _components(log_weights, means, scales):
+            a, b = (low - m) / s, (high - m) / s
+            a, b = np.where(a > 0, -b, a), np.where(a > 0, -a, b)
+            upper = log_ndtr(b)
+            inside = upper + np.log(-np.expm1(log_ndtr(a) - upper))
+            total = np.logaddexp(total, w + np.where(np.isfinite(upper), inside, -np.inf))
     return total
 
 

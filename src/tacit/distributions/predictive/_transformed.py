@@ -76,6 +76,10 @@ class AbstractTransformedMixture(AbstractNumericPrediction):
         means, scales = (np.take_along_axis(p, chosen, axis=1) for p in (self.means, self.scales))
         return self._to_user(means + scales * rng.standard_normal(chosen.shape))
 
+    def log_mass(self, low: Floats, high: Floats) -> Floats:
+        """log P(low < Y ≤ high), exact far out in a tail as well; low < high of shape (n,)."""
+        return mixtures.log_mass(self._to_model(low[:, None]), self._to_model(high[:, None]), *self._mixture)[:, 0]
+
     @property
     def _mixture(self) -> tuple[Floats, Floats, Floats]:
         return self.log_weights, self.means, self.scales

@@ -1,0 +1,164 @@
+"""The parameters of `ConditionalMixture`: what they may be, and the plan of training that they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import optax
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from tacit._errors import UsageError
+from tacit.gradients import AbstractGradient, Enumeration, Pathwise
+from tacit.inference.optimizers import RULES, AbstractOptimizer
+from tacit.networks import ACTIVATIONS
+from tacit.workflow.conditional_plan import Candidate, Plan
+from tacit.workflow.conditional_search import candidates_for
+
+GRADIENTS: dict[str, type[AbstractGradient]] = {"enumeration": Enumeration, "pathwise": Pathwise}
+FAST_STEPS = 300
+REGRESSIONS = (1, 2, 3, 4, 5)  # numbers of components that inference="em" compares
+
+_POSITIVE = Interval(Real, 0.0, None, closed="neither")
+_NOT_NEGATIVE = Interval(Real, 0.0, None, closed="left")
+_COUNT = Interval(Integral, 1, None, closed="left")
+
+CONDITIONAL_MIXTURE: dict[str, list[Any]] = {
+    "n_components": [_COUNT, StrOptions({"auto"}), "array-like"],
+    "latent": [StrOptions({"categorical", "concrete"})],
+    "components": [StrOptions({"conditional", "shared"})],
+    "relaxation": [StrOptions({"mixture", "moments", "network"})],
+    "inference": [StrOptions({"exact", "amortised", "em"})],
+    "gradient": [StrOptions(set(GRADIENTS)), AbstractGradient, None],
+    "covariance": [StrOptions({"full", "diagonal"})],
+    "n_members": [_COUNT],
+    "search": [StrOptions({"small"}), None],
+    "preset": [StrOptions({"fast"}), None],
+    "hidden_layer_sizes": ["array-like", None],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "learning_rate": [_POSITIVE, None],
+    "optimizer": [StrOptions(set(RULES)), AbstractOptimizer, optax.GradientTransformation],
+    "batch_size": [_COUNT, None],
+    "max_iter": [_COUNT, None],
+    "validation_fraction": [Interval(Real, 0.0, 1.0, closed="left")],
+    "n_iter_no_change": [_COUNT, None],
+    "weight_decay": [_NOT_NEGATIVE, None],
+    "input_noise": [_NOT_NEGATIVE, None],
+    "scale_floor": [_POSITIVE, None],
+    "prior_temperature": [_POSITIVE],
+    "posterior_temperature": [_POSITIVE, None],
+    "anneal": ["array-like"],
+    "objective": [StrOptions({"elbo", "iwae"})],
+    "kl": [StrOptions({"auto", "closed", "sampled"})],
+    "n_mc_samples": [_COUNT],
+    "compare_exact": ["boolean"],
+    "target_support": [StrOptions({"auto", "positive", "real"})],
+    "dequantise": ["boolean"],
+    "types": [Mapping, None],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+def plan_of(given: Any) -> Plan:
+    """The plan that an estimator's parameters stand for; raises `UsageError` for combinations that make no sense."""
+    fast = given.preset == "fast"
+    layers, width = _layers(given.hidden_layer_sizes)
+    ks = _numbers(given.n_components)
+    if given.inference == "em" and not ks and given.search is not None and not fast:
+        ks = list(REGRESSIONS)
+    set_by_user: dict[str, Any] = {
+        "k": ks[0] if ks else None,
+        "width": width,
+        "learning_rate": given.learning_rate,
+        "weight_decay": given.weight_decay,
+        "noise": given.input_noise,
+        "floor": given.scale_floor,
+        "steps": FAST_STEPS if fast else None,
+    }
+    known = {name: value for name, value in set_by_user.items() if value is not None}
+    free = tuple(name for name in set_by_user if name not in known and name != "steps")
+    search = None if fast or given.inference == "em" else given.search
+    candidates = candidates_for(search, replace(Candidate(), **known), free=free, latent=given.latent)
+    if len(ks) > 1:
+        candidates = tuple(replace(one, k=k) for k in ks for one in candidates)
+    kl = given.kl
+    if kl == "auto":
+        kl = "closed" if given.objective == "elbo" else "sampled"
+    gradient = given.gradient
+    plan = Plan(
+        latent=given.latent,
+        components=given.components,
+        relaxation=given.relaxation,
+        inference=given.inference,
+        covariance=given.covariance,
+        layers=layers,
+        activation=given.activation,
+        prior_temperature=float(given.prior_temperature),
+        posterior_temperature=None if given.posterior_temperature is None else float(given.posterior_temperature),
+        anneal=_anneal(given.anneal),
+        objective=given.objective,
+        kl=kl,
+        num_samples=given.n_mc_samples,
+        batch_size=given.batch_size or Plan().batch_size,
+        max_epochs=given.max_iter,
+        n_members=1 if fast else given.n_members,
+        validation_fraction=float(given.validation_fraction),
+        patience=given.n_iter_no_change,
+        optimizer=given.optimizer,
+        gradient=GRADIENTS[gradient]() if isinstance(gradient, str) else gradient,
+        candidates=candidates,
+    )
+    _check(plan)
+    return plan
+
+
+def exactly(plan: Plan, chosen: Candidate) -> Plan:
+    """The plan of the same networks with a category as latent that is summed out."""
+    plain: dict[str, Any] = {"objective": "elbo", "kl": "closed", "num_samples": 1, "anneal": (), "gradient": None}
+    return replace(plan, latent="categorical", inference="exact", candidates=(chosen,), **plain)
+
+
+def _check(plan: Plan) -> None:
+    if plan.latent == "concrete" and plan.inference != "exact":  # q of a Concrete latent is always amortised
+        mend = "Leave inference out, or use latent='categorical'."
+        raise UsageError(f"is for a categorical latent, not {plan.inference!r}.", where="inference", mend=mend)
+    if plan.gradient is not None and plan.latent == "categorical" and plan.inference != "amortised":
+        mend = "Leave it out, or use inference='amortised'."
+        raise UsageError("nothing is sampled where the latent is summed out.", where="gradient", mend=mend)
+
+
+def _numbers(n_components: Any) -> list[int]:
+    """The numbers of components that were asked for; none for "auto"."""
+    if isinstance(n_components, str):
+        return []
+    asked = np.atleast_1d(n_components)
+    if not asked.size or asked.dtype.kind not in "iu" or asked.min() < 1:
+        mend = 'Give integers of 1 or more, or "auto".'
+        raise UsageError(f"{n_components!r} does not list numbers of components.", where="n_components", mend=mend)
+    return sorted({int(k) for k in asked.ravel()})
+
+
+def _layers(sizes: Sequence[int] | None) -> tuple[int, int | None]:
+    """How many hidden layers, and their width; None where it was left open."""
+    if sizes is None:
+        return Plan().layers, None
+    widths = np.asarray(sizes)
+    if widths.ndim != 1 or (widths.size and (widths.dtype.kind not in "iu" or widths.min() < 1)):
+        mend = "Give widths such as (64, 64); () for none."
+        raise UsageError(f"{sizes!r} are no widths of layers.", where="hidden_layer_sizes", mend=mend)
+    if len(set(widths.tolist())) > 1:
+        mend = f"Use for example {(int(widths.max()),) * len(widths)}."
+        raise UsageError(f"{sizes!r} differ; hidden layers have one width.", where="hidden_layer_sizes", mend=mend)
+    return len(widths), int(widths[0]) if widths.size else 1
+
+
+def _anneal(factors: Sequence[float]) -> tuple[float, ...]:
+    values = tuple(float(factor) for factor in factors)
+    if not all(0 < value < float("inf") for value in values):
+        mend = "Give multiples of the temperature, such as (4, 2)."
+        raise UsageError(f"{factors!r} are not all above 0.", where="anneal", mend=mend)
+    return values
