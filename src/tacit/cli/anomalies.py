@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from tacit.cli import options
+from tacit.cli.conditional_answers import load_joint
 from tacit.cli.failures import note
 from tacit.cli.tables import check_outputs, read_rows, with_kept, write_result
 
@@ -45,10 +46,9 @@ def command(
     rest of the row expects least, with -log p(column | rest) in nats. Rows count from 1.
     """
     from tacit.workflow.anomalies import anomalies, threshold
-    from tacit.workflow.model_file import load_model
 
     check_outputs(output, force=force)
-    fitted, _ = load_model(model)
+    fitted = load_joint(model, "anomalies", "Rank rows by tacit score; for odd rows as such fit one without --target.")
     table, events = read_rows(rows, fitted.schema, require="any")
     limit = threshold(fitted, rate)
     found = anomalies(fitted, events, rate=1.0 if all_rows else rate, seed=seed)

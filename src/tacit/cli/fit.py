@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tacit._errors import UsageError
 from tacit.cli import options
 from tacit.cli.console import announce, watched
 from tacit.cli.preparing import prepare, with_settings
@@ -23,7 +24,16 @@ FITTING = options.together(
         help="Share of the rows that judges; 0 for none.",
     ),
     options.SEED,
-    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="How EM runs, such as n_starts=20."),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="How the fit runs, such as n_starts=20, or with --target search=none, latent=concrete.",
+    ),
+)
+TARGET = click.option(
+    "--target", "targets", multiple=True, metavar="COL", help="Predict this column from the others; may repeat."
 )
 
 
@@ -31,7 +41,14 @@ FITTING = options.together(
 @options.DATA
 @click.option("-o", "--output", required=True, metavar="M.tacit", help="The model file to write.")
 @click.option("--report", metavar="R.html", help="Also write a report, one page that works offline.")
-@click.option("--model", type=click.Choice(["auto", "mixture"]), default="auto", show_default=True, help="What to fit.")
+@TARGET
+@click.option(
+    "--model",
+    type=click.Choice(["auto", "mixture", "conditional-mixture"]),
+    default="auto",
+    show_default=True,
+    help="What to fit: all columns jointly, or the targets given the others.",
+)
 @FITTING
 @click.option(
     "--select",
@@ -50,6 +67,7 @@ def command(
     data: str,
     output: str,
     report: str | None,
+    targets: tuple[str, ...],
     model: str,
     k: str,
     holdout: float,
@@ -63,9 +81,23 @@ def command(
 ) -> None:
     """Learn the density of the table DATA, and say what it is worth.
 
-    The number of components is chosen inside the training rows; the held-out rows are read once, for the figures;
-    then the model is refitted on all rows and written to M.tacit.
+    Settings, such as the number of components, are chosen inside the training rows; the held-out rows are read once,
+    for the figures; then the model is refitted on all rows and written to M.tacit.
+
+    With --target the model is the density of that column given the others, by an ensemble of networks: at any values
+    of the others it has as many modes as the data show.
     """
+    check_model(model, targets)
+    if targets:
+        from tacit.cli.conditional_fit import fit_and_tell
+
+        if select != "density":
+            mend = "Leave --select out, or --target."
+            raise UsageError("segments are of a joint mixture, which has no target.", where="--select", mend=mend)
+        asked: dict[str, Any] = {"k": k, "holdout": holdout, "seed": seed, "settings": settings, "refit": not no_refit}
+        told: dict[str, Any] = {"force": force, "as_json": as_json, "command_line": command_line}
+        fit_and_tell(data, output, report, targets=targets, **asked, **told, **reading)
+        return
     from tacit.workflow.fit_table import Job
 
     ks = options.numbers_of_components(k)
@@ -83,6 +115,16 @@ def command(
     for path in filter(None, (output, report)):
         click.echo(f"wrote {path}")
     click.echo(f"try   tacit sample {output} -n 5\n      tacit anomalies {output} {data}")
+
+
+def check_model(model: str, targets: tuple[str, ...]) -> None:
+    """Raise `UsageError` where the model and the targets do not go together."""
+    if model == "mixture" and targets:
+        mend = "Leave --target out and name it in tacit predict, or use --model conditional-mixture."
+        raise UsageError("a joint mixture has no target: it predicts any column.", where="--target", mend=mend)
+    if model == "conditional-mixture" and not targets:
+        mend = "Name what it is to predict with --target COL."
+        raise UsageError("a conditional mixture needs a target.", where="--model", mend=mend)
 
 
 def fit_and_write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tacit.cli import options
+from tacit.cli.conditional_answers import load_joint
 from tacit.cli.tables import check_outputs, free_name, read_rows, write_result
 
 
@@ -23,10 +24,11 @@ def command(model: str, rows: str, draws: int | None, seed: int, output: str, fo
     import pyarrow as pa
 
     from tacit.workflow.filling import filled
-    from tacit.workflow.model_file import load_model
 
     check_outputs(output, force=force)
-    fitted, _ = load_model(model)
+    fitted = load_joint(
+        model, "impute", "Fill the target with tacit predict; for holes in other columns fit one without --target."
+    )
     table, events = read_rows(rows, fitted.schema, require="any")
     if draws is None:
         complete = filled(fitted, table, fitted.impute(events))

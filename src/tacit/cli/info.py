@@ -26,6 +26,7 @@ def command(model: str | None, as_json: bool) -> None:
         else:
             click.echo("\n".join(f"{name:<14} {text}" for name, text in found.items()))
         return
+    from tacit.cli.conditional_words import conditional_in_words
     from tacit.cli.words import fit_in_words
     from tacit.persistence import read_manifest
     from tacit.persistence.reading import reading_manifest
@@ -38,7 +39,7 @@ def command(model: str | None, as_json: bool) -> None:
     record: dict[str, Any] | None = manifest.get("record")
     if record is not None:
         with reading_manifest(model):
-            words = fit_in_words(record)
+            words = conditional_in_words(record) if "targets" in record else fit_in_words(record)
         click.echo(f"fitted on {manifest.get('fitted_on', 'rows that are not told')}\n")
         click.echo(words)
         click.echo(f"\n{record.get('command', '')}".rstrip())

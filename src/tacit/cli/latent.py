@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from tacit.cli import options
+from tacit.cli.conditional_answers import latents, read_covariates
 from tacit.cli.tables import check_outputs, read_rows, with_kept, write_result
 
 
@@ -18,14 +19,23 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
 
     Components are numbered from 1, the largest first. Where they were merged into segments (tacit fit --select
     segments), the probability of each segment and the most probable one follow.
+
+    Of a model that was fitted with --target they are those of every network of the ensemble in turn, given the target
+    too where the rows have it.
     """
-    from tacit.workflow.model_file import load_model
+    from tacit.workflow.conditional_file import load_any
+    from tacit.workflow.conditional_table import ConditionalTable
 
     check_outputs(output, force=force)
-    fitted, _ = load_model(model)
+    fitted, _ = load_any(model)
+    if isinstance(fitted, ConditionalTable):
+        asked = read_covariates(rows, fitted)
+        columns = with_kept(asked.table, options.listed(keep), latents(fitted, asked))
+        write_result("latent", columns, output, force=force, as_json=as_json)
+        return
     table, events = read_rows(rows, fitted.schema, require="any")
     responsibilities = np.exp(fitted.log_responsibilities(events))
-    columns: dict[str, Any] = _shares("component", responsibilities)
+    columns = _shares("component", responsibilities)
     if fitted.segments:
         member = np.equal.outer(fitted.segments, np.arange(max(fitted.segments) + 1))
         columns |= _shares("segment", responsibilities @ member)
@@ -33,6 +43,6 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
     write_result("latent", columns, output, force=force, as_json=as_json)
 
 
-def _shares(name: str, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+def _shares(name: str, probabilities: np.ndarray) -> dict[str, Any]:
     named = {f"{name}_{j}": column for j, column in enumerate(probabilities.T, start=1)}
     return {**named, f"most_probable_{name}": 1 + probabilities.argmax(axis=1)}

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tacit._errors import UsageError
 from tacit.cli import options
+from tacit.cli.conditional_answers import chosen_targets, read_covariates
 from tacit.cli.tables import check_outputs, read_rows, with_kept, write_result
+
+if TYPE_CHECKING:
+    from tacit.data.schema import Schema
 
 
 @click.command("predict")
 @options.MODEL
 @options.ROWS
-@click.option("--target", "targets", multiple=True, required=True, metavar="COL", help="What to predict; may repeat.")
+@click.option("--target", "targets", multiple=True, metavar="COL", help="What to predict; may repeat.")
 @click.option("--quantiles", metavar="Q,Q", default="0.05,0.5,0.95", show_default=True, help="Of numbers.")
 @options.together(options.OUTPUT, options.KEEP, options.FORCE, options.JSON)
 def command(
@@ -30,18 +37,38 @@ def command(
 
     Mean, standard deviation and quantiles of numbers; probabilities of categories. What a row holds in the target
     column itself is not used. With several targets each is predicted alone, and its columns begin with its name.
+
+    A model that was fitted with --target predicts that target, which need not be named; a column far says which rows
+    lie far outside what it has learned from, if any do.
     """
-    from tacit.workflow.model_file import load_model
+    from tacit.workflow.conditional_file import load_any
+    from tacit.workflow.conditional_table import ConditionalTable
 
     levels = options.quantile_levels(quantiles)
     check_outputs(output, force=force)
-    fitted, _ = load_model(model)
-    table, events = read_rows(rows, fitted.schema, require="any")
-    columns: dict[str, Any] = {}
-    for target in targets:
-        prediction = fitted.predict(events, target)
-        numeric = not fitted.schema[target].levels
-        found = prediction.to_frame(levels) if numeric else prediction.to_frame()  # type: ignore[call-arg]
-        columns |= {name if len(targets) == 1 else f"{target}.{name}": values for name, values in found.items()}
+    fitted, _ = load_any(model)
+    if isinstance(fitted, ConditionalTable):
+        targets = chosen_targets(fitted, targets)
+        asked = read_covariates(rows, fitted)
+        table = asked.table
+        columns = asked.flagged(predictions(partial(fitted.predict, asked.x), fitted.schema, targets, levels))
+    else:
+        if not targets:
+            mend = f"Add --target COL, of {', '.join(fitted.schema.names)}."
+            raise UsageError("the model can predict any column: say which.", where="--target", mend=mend)
+        table, events = read_rows(rows, fitted.schema, require="any")
+        columns = predictions(partial(fitted.predict, events), fitted.schema, targets, levels)
     columns = with_kept(table, options.listed(keep), columns)
     write_result("predict", columns, output, force=force, as_json=as_json, targets=list(targets))
+
+
+def predictions(
+    ask: Callable[[str], Any], schema: Schema, targets: Sequence[str], levels: list[float]
+) -> dict[str, Any]:
+    """Columns of each target's distribution; with several their names begin with the target's."""
+    columns: dict[str, Any] = {}
+    for target in targets:
+        prediction = ask(target)
+        found = prediction.to_frame() if schema[target].levels else prediction.to_frame(levels)
+        columns |= {name if len(targets) == 1 else f"{target}.{name}": values for name, values in found.items()}
+    return columns

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 import numpy as np
 
 from tacit._errors import DataError, UsageError
 from tacit.cli import options
+from tacit.cli.conditional_answers import read_covariates, refusal, samples
 from tacit.cli.tables import check_outputs, free_name, read_rows, write_result
 
 
@@ -29,16 +32,23 @@ def command(
     """Draw N rows from the model; with --given, from what it says about rows with those values.
 
     With ROWS, every row is completed N times: its missing cells are drawn jointly, given those that are there. The
-    column row (row_ where the model has a row) counts from 1.
+    column row (row_ where the model has a row) counts from 1. A model that was fitted with --target needs ROWS, and
+    gives N draws of the target for each, numbered in the column draw.
     """
+    from tacit.workflow.conditional_file import load_any
+    from tacit.workflow.conditional_table import ConditionalTable
     from tacit.workflow.filling import filled, with_given
-    from tacit.workflow.model_file import load_model
 
     if rows is not None and given:
         raise UsageError("ROWS and --given both say what is fixed.", where="tacit sample", mend="Use one of them.")
     check_outputs(output, force=force)
-    fitted, _ = load_model(model)
-    if rows is None:
+    fitted, _ = load_any(model)
+    columns: dict[str, Any]
+    if isinstance(fitted, ConditionalTable):
+        if rows is None:
+            raise refusal(fitted, "sample", "Give rows with the other columns: tacit sample MODEL ROWS -n N.")
+        columns = samples(fitted, read_covariates(rows, fitted), n, seed)
+    elif rows is None:
         fixed = options.pairs(given, "--given", names=fitted.schema.names)
         try:
             drawn, _ = fitted.sample(n, seed, fixed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tacit.cli import options
+from tacit.cli.conditional_answers import read_covariates, scores
 from tacit.cli.failures import note
 from tacit.cli.tables import check_outputs, read_rows, with_kept, write_result
 
@@ -16,12 +17,23 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
 
     It is exact, of the cells that are present: missing ones are integrated out, which is right when cells are
     missing at random. Rows with different cells present are not comparable by it; tacit anomalies ranks them.
+
+    Of a model that was fitted with --target it is the log density of the target given the other columns; exact or
+    an estimate, as is said with the mean.
     """
     from tacit.evaluation.result import mean_result
-    from tacit.workflow.model_file import load_model
+    from tacit.workflow.conditional_file import load_any
+    from tacit.workflow.conditional_table import ConditionalTable
 
     check_outputs(output, force=force)
-    fitted, _ = load_model(model)
+    fitted, manifest = load_any(model)
+    if isinstance(fitted, ConditionalTable):
+        asked = read_covariates(rows, fitted)
+        found, figure = scores(fitted, asked, manifest)
+        columns = with_kept(asked.table, options.listed(keep), found)
+        write_result("score", columns, output, force=force, as_json=as_json, mean=figure.to_dict())
+        note(str(figure))
+        return
     table, events = read_rows(rows, fitted.schema, require="all")
     log_density = fitted.log_prob(events)
     figure = mean_result(

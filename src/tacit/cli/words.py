@@ -15,7 +15,7 @@ from tacit.evaluation.result import Result
 
 def fit_in_words(record: dict[str, Any]) -> str:
     """Everything that `tacit fit` prints of a record."""
-    parts = (_data(record), _selection(record), _worth(record), _verdict(record), _warnings(record))
+    parts = (_data(record), _selection(record), worth(record), verdict(record), warned(record))
     return "\n\n".join("\n".join(part) for part in (list(p) for p in parts) if part)
 
 
@@ -48,7 +48,7 @@ def selection_table(selection: dict[str, Any]) -> Iterator[str]:
     heads = ["k", *(["log-likelihood (cv)", "behind the best"] if validated else []), "BIC", "AIC", "ICL"]
     rows = []
     for row in selection["table"]:
-        own = [_with_error(row["cv"], row["cv_se"]), _with_error(row["behind"], row["behind_se"])] if validated else []
+        own = [with_error(row["cv"], row["cv_se"]), with_error(row["behind"], row["behind_se"])] if validated else []
         mark = "*" if row["k"] == selection["chosen"] else ""
         rows.append([f"{mark}{row['k']}", *own, *(_number(row[name]) for name in ("bic", "aic", "icl"))])
     widths = [max(len(line[i]) for line in (heads, *rows)) for i in range(len(heads))]
@@ -56,7 +56,8 @@ def selection_table(selection: dict[str, Any]) -> Iterator[str]:
         yield "  " + "   ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
 
 
-def _worth(record: dict[str, Any]) -> Iterator[str]:
+def worth(record: dict[str, Any]) -> Iterator[str]:
+    """The held-out figures of a record."""
     figures = [Result.from_dict(figure) for figure in record["heldout"]]
     if figures:
         yield from held_out(figures, [Result.from_dict(gap) for gap in record["differences"]])
@@ -70,11 +71,11 @@ def held_out(figures: list[Result], differences: list[Result]) -> Iterator[str]:
         over = f"{figures[0].n_groups:,} groups of {over}"
     yield f"held-out log-likelihood, {figures[0].units}, ± one standard error over {over}"
     for figure in figures:
-        yield f"  {figure.name:<{width}}   {_with_error(figure.value, figure.standard_error):>16}   {figure.kind}"
+        yield f"  {figure.name:<{width}}   {with_error(figure.value, figure.standard_error):>16}   {figure.kind}"
     if differences:
         yield "differences in log-likelihood, row by row on the same rows"
     for gap in differences:
-        text = _with_error(gap.value, gap.standard_error, signed=True)
+        text = with_error(gap.value, gap.standard_error, signed=True)
         yield f"  {gap.name:<{width}}   {text:>16}   {_clearly(gap)}"
 
 
@@ -83,19 +84,20 @@ def _clearly(gap: Result) -> str:
     return "no clear difference" if abs(gap.value) <= 1.96 * error else "better" if gap.value > 0 else "worse"
 
 
-def _verdict(record: dict[str, Any]) -> Iterator[str]:
+def verdict(record: dict[str, Any]) -> Iterator[str]:
+    """How the fit ended."""
     yield from textwrap.wrap(f"{record['verdict']['status']}: {record['verdict']['text']}", 100)
     if "agreement" in record:
         agreement = record["agreement"]
         yield f"segments of {agreement['of']} agree: adjusted Rand index {agreement['ari']:.2f} (1 is the same)"
 
 
-def _warnings(record: dict[str, Any]) -> Iterator[str]:
+def warned(record: dict[str, Any]) -> Iterator[str]:
     """Warnings in full; notes only by number."""
-    warned = [warning for warning in record["warnings"] if warning["severity"] == "warning"]
-    for warning in warned:
+    grave = [warning for warning in record["warnings"] if warning["severity"] == "warning"]
+    for warning in grave:
         yield from finding_lines(warning)
-    notes = len(record["warnings"]) - len(warned)
+    notes = len(record["warnings"]) - len(grave)
     if notes:
         yield f"{notes} note{'s' if notes > 1 else ''} in the report"
 
@@ -110,7 +112,8 @@ def finding_lines(finding: dict[str, Any]) -> list[str]:
     return [click.style(head, fg=colour, bold=colour is not None) + ":" + tail, *rest]
 
 
-def _with_error(value: float | str | None, error: float | None, *, signed: bool = False) -> str:
+def with_error(value: float | str | None, error: float | None, *, signed: bool = False) -> str:
+    """A figure and its standard error, both to the error's second significant digit."""
     if value is None:
         return ""
     number = float(value)
