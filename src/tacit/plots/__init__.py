@@ -1,6 +1,7 @@
 """Pictures of records and samples, drawn on Figures and Axes that the caller gives."""
 
 from tacit.plots.calibration import coverage, pit_histogram
+from tacit.plots.candidates import MOST_CANDIDATES, candidate_dots, training_curve
 from tacit.plots.data import Ellipse, PlotColumn, PlotData
 from tacit.plots.heldout import heldout_dots
 from tacit.plots.marginals import DRAWN_KINDS, marginal
@@ -13,9 +14,11 @@ from tacit.plots.style import component_colour, new_figure, plain_settings, png
 
 __all__ = [
     "DRAWN_KINDS",
+    "MOST_CANDIDATES",
     "Ellipse",
     "PlotColumn",
     "PlotData",
+    "candidate_dots",
     "component_colour",
     "conditional_density",
     "coverage",
@@ -35,4 +38,5 @@ __all__ = [
     "selection_curve",
     "selection_points",
     "telling_columns",
+    "training_curve",
 ]

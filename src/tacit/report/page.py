@@ -61,6 +61,7 @@ def _environment() -> Environment:
         "kind_in_words": words.kind_in_words,
         "error_in_words": words.error_in_words,
         "comparison": words.comparison,
+        "few": words.few,
         "ranked": words.ranked,
         "component_colour": component_colour,
         "is_paired": is_paired,

@@ -11,8 +11,11 @@ from matplotlib.figure import Figure
 
 from tacit.plots import (
     DRAWN_KINDS,
+    MOST_CANDIDATES,
     PlotColumn,
     PlotData,
+    candidate_dots,
+    conditional_density,
     coverage,
     fan_chart,
     finite,
@@ -27,6 +30,7 @@ from tacit.plots import (
     selection_curve,
     selection_points,
     telling_columns,
+    training_curve,
 )
 from tacit.report.record import Record
 
@@ -64,6 +68,10 @@ class Gallery:
     pit: Picture | None
     coverage: Picture | None
     fan: Picture | None
+    bands: Picture | None
+    density: Picture | None
+    candidates: Picture | None
+    training: Picture | None
 
 
 def draw_gallery(record: Record, data: PlotData | None) -> Gallery:
@@ -80,6 +88,10 @@ def draw_gallery(record: Record, data: PlotData | None) -> Gallery:
             pit=_pit(record),
             coverage=_coverage(record),
             fan=_fan(record),
+            bands=_bands(record),
+            density=_density(record),
+            candidates=_candidates(record),
+            training=_training(record),
         )
 
 
@@ -143,6 +155,38 @@ def _fan(record: Record) -> Picture | None:
         return None
     across, up = fan["names"]
     return _on_axes(3.2, lambda axes: fan_chart(axes, fan), f"Bands that hold {up}, along {across}.")
+
+
+def _bands(record: Record) -> Picture | None:
+    told = record.get("prediction", {})
+    if not told.get("fan"):
+        return None
+    alt = f"Where {told['target']} lies with these probabilities, along {told['along']}."
+    return _on_axes(3.4, lambda axes: fan_chart(axes, told["fan"]), alt)
+
+
+def _density(record: Record) -> Picture | None:
+    told = record.get("prediction", {})
+    if not told.get("density"):
+        return None
+    alt = f"The density of {told['target']} along {told['along']}, darker where it is likelier."
+    return _on_axes(3.4, lambda axes: conditional_density(axes, told["density"]), alt)
+
+
+def _candidates(record: Record) -> Picture | None:
+    rows = record.get("candidates", {}).get("table") or []
+    if len(rows) < 2:
+        return None
+    height = 0.8 + 0.26 * min(len(rows), MOST_CANDIDATES)
+    alt = "The figure of each candidate on rows set aside inside the training rows; the table has the figures."
+    return _on_axes(height, lambda axes: candidate_dots(axes, rows), alt)
+
+
+def _training(record: Record) -> Picture | None:
+    told = record.get("training", {})
+    if len(told.get("epoch") or []) < 2:
+        return None
+    return _on_axes(2.7, lambda axes: training_curve(axes, told), "The mean objective of each epoch.")
 
 
 def _marginal(data: PlotData, column: PlotColumn) -> Marginal:

@@ -115,12 +115,38 @@ class Calibration(TypedDict, total=False):
     fan: dict[str, Any]
 
 
+class Prediction(TypedDict, total=False):
+    """What a conditional model says of `target` along one covariate, the `others` held at the cells told."""
+
+    target: str
+    along: str
+    others: dict[str, Any]
+    fan: dict[str, Any]
+    density: dict[str, Any]
+    sampled: int | None
+
+
+class Candidates(TypedDict, total=False):
+    """The settings that competed, best first: rows of settings, label, figure and chosen."""
+
+    varied: list[str]
+    figure: str
+    table: list[dict[str, Any]]
+
+
 class Record(TypedDict, total=False):
-    """All that a report tells; `heldout` holds Results, the model's first, `differences` the model minus others."""
+    """All that a report tells; `heldout` holds Results, the model's first, `differences` the model minus others.
+
+    `numbers` are the four of a relaxed model; `training` holds the curves of a trained one, a value an epoch.
+    """
 
     title: str
     created: str
     model: str
+    latent: str
+    targets: list[str]
+    covariates: list[str]
+    n_members: int
     k: int
     verdict: Verdict
     warnings: list[Warned]
@@ -128,7 +154,12 @@ class Record(TypedDict, total=False):
     selection: Selection
     heldout: list[dict[str, Any]]
     differences: list[dict[str, Any]]
+    numbers: list[dict[str, Any]]
     calibration: Calibration
+    more_calibration: list[Calibration]
+    prediction: Prediction
+    candidates: Candidates
+    training: dict[str, Any]
     restarts: list[Start]
     agreement: Agreement
     components: list[Component]

@@ -59,6 +59,18 @@ def ranked(warnings: Sequence[Warned]) -> list[Warned]:
     return sorted(warnings, key=lambda warning: warning.get("severity") != "warning")
 
 
+def few(names: Sequence[str], most: int = 4) -> str:
+    """Names in a row, the rest counted.
+
+    >>> few(["a", "b", "c"], 2), few(["a", "b"])
+    ('a, b and 1 more', 'a and b')
+    """
+    shown, rest = list(names[:most]), len(names) - most
+    if rest > 0:
+        return f"{', '.join(shown)} and {rest} more"
+    return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)
+
+
 def _fitted(record: Record) -> str:
     data = record.get("data", {})
     source = data.get("source") or record.get("title")
@@ -66,6 +78,11 @@ def _fitted(record: Record) -> str:
     rows = f" ({number(data['rows'])} rows)" if data.get("rows") else ""
     of = f" of {source}{rows}" if source else ""
     parts = f" with {k} component{'' if k == 1 else 's'}" if k else ""
+    if record.get("targets"):
+        members = record.get("n_members") or 1
+        networks = f", by {members} networks together" if members > 1 else ""
+        what = f"The density of {few(record['targets'])} given {few(record.get('covariates') or [])}"
+        return f"{what}, learned from {source or 'a table'}{rows}{parts}{networks}."
     return f"A {record.get('model', 'density')} model{of}{parts}."
 
 
