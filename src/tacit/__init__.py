@@ -10,7 +10,7 @@ _HOMES = {
     "GaussianMixture": "tacit.estimators.gaussian_mixture",
     "Mixture": "tacit.estimators.mixture",
     "crps_scorer": "tacit.estimators.scorers",
-    "load": "tacit.estimators.mixture",
+    "load": "tacit.estimators._load",
     "log_density_scorer": "tacit.estimators.scorers",
     "pinball_scorer": "tacit.estimators.scorers",
 }

@@ -18,6 +18,7 @@ TINY: dict[str, Any] = {
     "search": None,
     "max_iter": 60,
     "learning_rate": 0.01,
+    "scale_floor": 0.01,
     "random_state": 0,
 }
 

@@ -47,6 +47,7 @@ CONDITIONAL_MIXTURE: dict[str, list[Any]] = {
     "n_iter_no_change": [_COUNT, None],
     "weight_decay": [_NOT_NEGATIVE, None],
     "input_noise": [_NOT_NEGATIVE, None],
+    "target_noise": [_NOT_NEGATIVE, None],
     "scale_floor": [_POSITIVE, None],
     "prior_temperature": [_POSITIVE],
     "posterior_temperature": [_POSITIVE, None],
@@ -76,7 +77,9 @@ def plan_of(given: Any) -> Plan:
         "learning_rate": given.learning_rate,
         "weight_decay": given.weight_decay,
         "noise": given.input_noise,
+        "target_noise": given.target_noise,
         "floor": given.scale_floor,
+        "target_noise": None,
         "steps": FAST_STEPS if fast else None,
     }
     known = {name: value for name, value in set_by_user.items() if value is not None}
@@ -103,7 +106,7 @@ def plan_of(given: Any) -> Plan:
         objective=given.objective,
         kl=kl,
         num_samples=given.n_mc_samples,
-        batch_size=given.batch_size or Plan().batch_size,
+        batch_size=given.batch_size,
         max_epochs=given.max_iter,
         n_members=1 if fast else given.n_members,
         validation_fraction=float(given.validation_fraction),
@@ -114,12 +117,6 @@ def plan_of(given: Any) -> Plan:
     )
     _check(plan)
     return plan
-
-
-def exactly(plan: Plan, chosen: Candidate) -> Plan:
-    """The plan of the same networks with a category as latent that is summed out."""
-    plain: dict[str, Any] = {"objective": "elbo", "kl": "closed", "num_samples": 1, "anneal": (), "gradient": None}
-    return replace(plan, latent="categorical", inference="exact", candidates=(chosen,), **plain)
 
 
 def _check(plan: Plan) -> None:

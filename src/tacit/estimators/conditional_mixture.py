@@ -16,18 +16,24 @@ from sklearn.utils.validation import check_is_fitted
 
 from tacit import persistence
 from tacit._errors import DataError, TacitWarning
+from tacit.data.check import check
 from tacit.data.findings import Finding
 from tacit.estimators import _tables
 from tacit.estimators._checks import check_weight
 from tacit.estimators._conditional_answers import ConditionalAnswers
-from tacit.estimators._conditional_settings import CONDITIONAL_MIXTURE, exactly, plan_of
+from tacit.estimators._conditional_settings import CONDITIONAL_MIXTURE, plan_of
 from tacit.estimators._density import CheckedEstimator
 from tacit.estimators._random import seed_of
 from tacit.estimators._targets import joined, read_targets, schema_of
+from tacit.evaluation.result import Result
 from tacit.inference.fit import quiet
 from tacit.workflow.conditional_figures import is_relaxed
+from tacit.workflow.conditional_file import conditional_manifest
 from tacit.workflow.conditional_fit import FittedConditional, Task, cut, fit_conditional
+from tacit.workflow.conditional_job import NOTHING, ConditionalJob, exactly
 from tacit.workflow.conditional_members import Judged
+from tacit.workflow.conditional_plan import Candidate
+from tacit.workflow.conditional_record import conditional_record
 from tacit.workflow.conditional_table import ConditionalTable
 from tacit.workflow.dequantise import dequantised
 
@@ -63,9 +69,9 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         preset: "fast" for tests: one member, few steps, no search.
         hidden_layer_sizes: equal widths, () for a linear model; None leaves the width to the search.
         activation: by name: silu, relu, leaky_relu, gelu, tanh, identity.
-        learning_rate, weight_decay, input_noise, scale_floor, batch_size: None for the default or the search.
-            `input_noise` is the s.d. of noise added to standardised covariates, `scale_floor` the least scale of a
-            component in s.d. of the target.
+        learning_rate, weight_decay, input_noise, target_noise, scale_floor, batch_size: None for the default or the
+            search. The noises are s.d. of what training adds to standardised covariates and targets; `scale_floor`
+            is the least scale of a component in s.d. of the target.
         optimizer: "adam", "sgd", "momentum", "rmsprop", "lion", or an object of Optax.
         max_iter: epochs; None for the default number of steps.
         validation_fraction: share of the rows that each member sets aside.
@@ -129,6 +135,7 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         n_iter_no_change: int | None = None,
         weight_decay: float | None = None,
         input_noise: float | None = None,
+        target_noise: float | None = None,
         scale_floor: float | None = None,
         prior_temperature: float = 0.5,
         posterior_temperature: float | None = None,
@@ -163,6 +170,7 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.weight_decay = weight_decay
         self.input_noise = input_noise
+        self.target_noise = target_noise
         self.scale_floor = scale_floor
         self.prior_temperature = prior_temperature
         self.posterior_temperature = posterior_temperature
@@ -196,21 +204,43 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
             counted = np.flatnonzero(weight)
             table, weight = table.take(counted), weight[counted]
             labels = None if labels is None else labels[counted]
+        if len(table) < 2:
+            raise DataError("one row is too few to learn from.", where="X", mend="Give two rows or more.")
         schema = schema_of(table, targets.names, self.types)
         task = cut(table, schema, targets.names, support=self.target_support)  # type: ignore[arg-type]
         task = replace(task, weight=np.ones(len(table)) if weight is None else weight, group=labels)
         if self.dequantise:
             task = dequantised(task, seed=seed)
-        for finding in task.findings:
+        fitted = fit_conditional(task, plan, seed=seed, progress=_print if self.verbose else quiet)
+        self.exact_, chosen = None, fitted.members.chosen
+        if self.compare_exact and is_relaxed(fitted.model):
+            self.exact_ = fit_conditional(task, exactly(replace(plan, candidates=(chosen,))), seed=seed).model
+        job = ConditionalJob(
+            targets.names,
+            plan,
+            search=str(self.search).lower(),
+            holdout=0.0,
+            seed=seed,
+            support=self.target_support,  # type: ignore[arg-type]
+            dequantise=self.dequantise,
+        )
+        self._publish(fitted, task)
+        self.record_ = conditional_record(
+            task, schema, check(table, schema), job, fitted, NOTHING, title=table.source, pictures=False
+        )
+        self._manifest = {
+            **conditional_manifest(fitted.model, self.record_, schema),
+            "estimator": {
+                "names": list(features.names),
+                "array": not hasattr(self, "feature_names_in_"),
+                "parameters": {name: _plain(value) for name, value in self._parameters(seed).items()},
+            },
+        }
+        for finding in (*task.findings, *fitted.findings):
             if finding.severity == "warning":
                 warnings.warn(str(finding), TacitWarning, stacklevel=3)
-        fitted = fit_conditional(task, plan, seed=seed, progress=_print if self.verbose else quiet)
-        self.exact_ = None
-        if self.compare_exact and is_relaxed(fitted.model):
-            self.exact_ = fit_conditional(task, exactly(plan, fitted.members.chosen), seed=seed).model
-        self._publish(fitted.model, task, fitted)
-        self._manifest = self._described(fitted, seed)
-        if "ran out" in self.verdict_ and self.preset != "fast":
+        judged = np.isfinite(fitted.members.validation).any()
+        if judged and self.verdict_ == "ran out of steps" and self.preset != "fast":
             message = "training ended while the held-out log density still rose; raise max_iter or learning_rate."
             warnings.warn(message, ConvergenceWarning, stacklevel=3)
         return self
@@ -223,17 +253,15 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         check_is_fitted(self)
         persistence.save(self.model_, path, manifest=self._manifest, force=force)
 
-    def _publish(self, model: ConditionalTable, task: Task, fitted: FittedConditional) -> None:
-        members = fitted.members
-        self.model_, self.target_names_ = model, list(model.targets)
+    def _publish(self, fitted: FittedConditional, task: Task) -> None:
+        members, model = fitted.members, fitted.model
+        self._answer_with(model)
         self.members_ = [_told(one) for one in members.judged]
         self.selection_, self.n_components_ = members.chosen, members.chosen.k
         chosen = next(one for one in members.judged if one.candidate == members.chosen)
         words = set(chosen.verdicts)
         self.verdict_ = next((word for word in WORST_FIRST if word in words), "converged")
         self.converged_, self.n_iter_ = self.verdict_ == "converged", max(chosen.epochs)
-        self.scale_floor_ = model.floors()
-        self.component_labels_ = model.component_labels()
         self.findings_ = [*task.findings, *model.covariates.findings, *self._of_fit(fitted, len(task.counted))]
 
     def _of_fit(self, fitted: FittedConditional, n: int) -> list[Finding]:
@@ -249,26 +277,14 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
             found.append(Finding("warning", "no-validation", message, mend="Give more rows."))
         return found
 
-    def _described(self, fitted: FittedConditional, seed: int) -> dict[str, Any]:
-        """What a model file says beside the model."""
+    def _answer_with(self, model: ConditionalTable) -> None:
+        self.model_, self.target_names_ = model, list(model.targets)
+        self.scale_floor_, self.component_labels_ = model.floors(), model.component_labels()
+
+    def _parameters(self, seed: int) -> dict[str, Any]:
+        """The parameters that JSON can hold."""
         parameters = {**self.get_params(deep=False), "random_state": seed}
-        plain = {name: value for name, value in parameters.items() if _is_plain(value)}
-        model = fitted.model
-        names = list(getattr(self, "feature_names_in_", [f"x{j}" for j in range(self.n_features_in_)]))
-        return {
-            "schema": model.schema.to_dict(),
-            "floors": {column.name: column.floor for column in model.schema.modelled if column.floor},
-            "settings": asdict(self.selection_),
-            "estimator": {
-                "names": [str(name) for name in names],
-                "array": not hasattr(self, "feature_names_in_"),
-                "parameters": {name: list(v) if isinstance(v, tuple) else v for name, v in plain.items()},
-                "members": [{**one, "figure": one["figure"].to_dict()} for one in self.members_],
-                "chosen": asdict(self.selection_),
-                "verdict": self.verdict_,
-                "epochs": int(self.n_iter_),
-            },
-        }
+        return {name: value for name, value in parameters.items() if _is_plain(value)}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -302,6 +318,36 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(isinstance(one, int | float) for one in value)
     return value is None or isinstance(value, str | int | float)
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as JSON holds it."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def from_file(model: ConditionalTable, found: dict[str, Any]) -> ConditionalMixture:
+    """The estimator of a model file's model and manifest; raises what a manifest that is not one of ours raises."""
+    record = found["record"]
+    inputs = [column["name"] for column in found["schema"]["columns"] if column["name"] not in model.targets]
+    saved = found.get("estimator", {"names": inputs, "array": False, "parameters": {}})
+    estimator = ConditionalMixture(**saved["parameters"])
+    estimator._manifest = {key: value for key, value in found.items() if key not in ("format", "tacit", "class")}
+    estimator.n_features_in_ = len(saved["names"])
+    if not saved["array"]:
+        estimator.feature_names_in_ = np.array(saved["names"], dtype=object)
+    estimator.record_, estimator.exact_ = record, None
+    settings = {name: record["settings"][name] for name in Candidate.__dataclass_fields__}
+    estimator.selection_, estimator.n_components_ = Candidate(**settings), int(record["k"])
+    estimator.members_ = [
+        {**row["settings"], "figure": Result.from_dict(row["figure"])} for row in record["candidates"]["table"]
+    ]
+    estimator.verdict_ = record["verdict"]["status"]
+    estimator.converged_ = estimator.verdict_ == "converged"
+    estimator.n_iter_ = int(record["training"]["epoch"][-1])
+    estimator._answer_with(model)
+    return estimator
 
 
 def _print(stage: str, done: int, total: int) -> None:

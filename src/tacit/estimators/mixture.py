@@ -31,11 +31,10 @@ from tacit.estimators._checks import check_weight
 from tacit.estimators._density import DensityEstimator
 from tacit.estimators._random import seed_of
 from tacit.inference.fit import Progress, Settings, quiet
-from tacit.persistence.reading import reading_manifest
 from tacit.workflow.bootstrap import Bootstrap, bootstrap
 from tacit.workflow.findings import fit_findings
 from tacit.workflow.fit_table import Job, fit_table
-from tacit.workflow.model_file import load_model, manifest
+from tacit.workflow.model_file import manifest
 from tacit.workflow.record import make_record
 from tacit.workflow.table_mixture import TableMixture
 
@@ -259,15 +258,9 @@ class Mixture(TableAnswers, DensityEstimator):
         return tags
 
 
-def load(path: str | os.PathLike[str]) -> Mixture:
-    """The mixture of a model file, saved by `Mixture.save` or by the command line, ready to be asked.
-
-    `record_` says what is known of the fit; `fitted_`, `selection_`, `restarts_` and `findings_` are not in the file.
-    Raises `ModelFileError` where it is missing, damaged, newer, or holds something else.
-    """
-    model, found = load_model(path)
-    with reading_manifest(path):
-        mixture = _described(model, found)
+def from_file(model: TableMixture, found: dict[str, Any]) -> Mixture:
+    """The estimator of a model file's model and manifest; raises what a manifest that is not one of ours raises."""
+    mixture = _described(model, found)
     mixture._publish(model)
     return mixture
 

@@ -6,16 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
-import numpy as np
-
 from tacit import persistence
 from tacit._errors import ModelFileError
-from tacit.data.covariates import Covariates
 from tacit.data.schema import Schema
-from tacit.data.soundness import is_sound
 from tacit.models import (
     BernoulliFamily,
     CategoricalFamily,
@@ -33,7 +26,7 @@ from tacit.models import (
     PoissonFamily,
 )
 from tacit.networks import MLP, Fixed, Linear
-from tacit.training.population import take
+from tacit.workflow.conditional_soundness import is_sound
 from tacit.workflow.conditional_table import ConditionalTable
 from tacit.workflow.model_file import load_model
 from tacit.workflow.table_mixture import TableMixture
@@ -59,8 +52,13 @@ def save_conditional(
 
     Raises `OutputError` where the file exists (without `force`) or cannot be written.
     """
+    persistence.save(model, path, manifest=conditional_manifest(model, record, schema), force=force)
+
+
+def conditional_manifest(model: ConditionalTable, record: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """What a model file says beside the model."""
     kept = bool(record["settings"]["refit"]) or not record["data"]["rows_heldout"]
-    manifest = {
+    return {
         "schema": schema.to_dict(),
         "targets": list(model.targets),
         "floors": {column["name"]: column["floor"] for column in record["data"]["columns"] if column["floor"]},
@@ -70,7 +68,6 @@ def save_conditional(
         "fitted_on": "all rows" if kept else "the training rows only",
         "record": record,
     }
-    persistence.save(model, path, manifest=manifest, force=force)
 
 
 def load_any(path: str | os.PathLike[str]) -> tuple[TableMixture | ConditionalTable, dict[str, Any]]:
@@ -82,31 +79,10 @@ def load_any(path: str | os.PathLike[str]) -> tuple[TableMixture | ConditionalTa
         return load_model(path)
     model, found = persistence.load(path)
     try:
-        sound = _is_sound(model) and isinstance(found.get("record"), dict)
+        sound = is_sound(model) and isinstance(found.get("record"), dict)
     except Exception:  # whatever a part that does not fit breaks
         sound = False
     if not sound:
         mend = "Fit one with tacit fit."
         raise ModelFileError("is damaged: its parts do not fit together.", where=str(path), mend=mend)
     return model, found
-
-
-def _is_sound(model: ConditionalTable) -> bool:
-    """Whether networks, targets and covariates have shapes that fit, and finite numbers."""
-    if not is_sound(model.schema) or not isinstance(model.covariates, Covariates) or not model.cell >= 0.0:
-        return False
-    p, d = len(model.covariates.names), model.schema.layout.width
-    leaves = jax.tree.leaves((model.members, model.posteriors))
-    size = len(leaves[0])
-    finite = all(len(leaf) == size and np.isfinite(leaf).all() for leaf in leaves)
-    one = take(model.members, 0)
-
-    def ask(x: Any, y: Any) -> Any:
-        context = one.context(x)
-        prior = one.prior(context)
-        z = prior.sample(jax.random.key(0))
-        found = one.likelihood((z, context)).log_prob(y)
-        return found, None if model.posteriors is None else take(model.posteriors, 0)((y, x)).sample(jax.random.key(0))
-
-    density, drawn = eqx.filter_eval_shape(ask, jnp.zeros(p), jnp.zeros(d))
-    return finite and density.shape == () and (drawn is None or drawn.ndim == 1)

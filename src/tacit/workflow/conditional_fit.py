@@ -132,7 +132,8 @@ def _fit(
     events: Events = encode(schema, part, roles=False)
     group, moment = (None if a is None else a[places] for a in (task.group, task.time))
     y, findings = within_reach(schema, events)
-    rows = Rows(covariates.encode(part).x, y, task.weight[places], group, moment)
+    weight = task.weight[places] / np.mean(task.weight[places])  # only ratios matter; the networks' floats are short
+    rows = Rows(covariates.encode(part).x, y, weight, group, moment)
     mean = np.average(y, axis=0, weights=rows.weight)
 
     def family(candidate: Candidate) -> Any:

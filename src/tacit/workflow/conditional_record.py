@@ -41,13 +41,14 @@ def conditional_record(
     *,
     title: str,
     command: str | None = None,
+    pictures: bool = True,
 ) -> dict[str, Any]:
     """The record of a conditional fit; `schema` is that of the whole table, `command` what repeats it."""
     model, chosen = fitted.model, fitted.members.chosen
     found = [*_findings(fitted, worth), *task.findings, *model.covariates.findings, *worth.findings, *checked.findings]
     unique = {(one.code, one.column, one.message): one for one in found if one.code not in _ABOUT_JOINT}
     ranked = sorted(unique.values(), key=lambda finding: _RANK[finding.severity])
-    drawn = prediction_record(model, task.table.take(task.counted), seed=job.seed)
+    drawn = prediction_record(model, task.table.take(task.counted), seed=job.seed) if pictures else None
     record = {
         "title": title,
         "created": time.strftime("%Y-%m-%d"),
