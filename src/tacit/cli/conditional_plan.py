@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tacit.workflow.conditional_job import ConditionalJob
 
 _BY_HAND = ("candidates", "seed", "gradient")  # not texts, or options of their own
-_MAY_BE_ZERO = ("weight_decay", "noise", "target_noise", "validation_fraction", "floor", "decay", "averaging")
+_MAY_BE_ZERO = ("weight_decay", "noise", "target_noise", "validation_fraction", "floor")
 _MOST_K = 1000
 
 
@@ -75,7 +75,7 @@ def _value(name: str, text: str, default: Any) -> Any:
         return tuple(_number(name, part, float, 1.0) for part in options.listed(text))
     if default is None and text == "none":
         return None
-    if name in ("patience", "max_epochs"):
+    if name in ("patience", "max_epochs", "batch_size"):
         return _number(name, text, int, 1)
     if isinstance(default, int):
         return _number(name, text, int, 0 if name == "layers" else 1)

@@ -41,10 +41,20 @@ class Summary(NamedTuple):
 
 
 class Noise(NamedTuple):
-    """Standard deviations of the normal noise that training adds to covariates and targets."""
+    """Standard deviations of the normal noise that training adds to covariates and to targets; None adds none."""
 
-    x: float | Scalar = 0.0
-    y: float | Scalar = 0.0
+    x: float | Scalar | None = None
+    y: float | Scalar | None = None
+
+    def added(self, key: Key, batch: Batch) -> Batch:
+        """The batch with noise of its own added."""
+        key_x, key_y = jax.random.split(key)
+        x, y = batch.x, batch.y
+        if self.x is not None:
+            x = x + self.x * jax.random.normal(key_x, x.shape, x.dtype)
+        if self.y is not None:
+            y = y + self.y * jax.random.normal(key_y, y.shape, y.dtype)
+        return batch._replace(x=x, y=y)
 
 
 class Joint(eqx.Module):
@@ -63,17 +73,14 @@ class Joint(eqx.Module):
         """The state before the first step; `sample` is any batch of rows."""
         trained, _ = partition((model, posterior))
         estimator = None if posterior is None else self.gradient.init(key, (sample.y, sample.x))
-        return State(model, posterior, self.optimizer.transform().init(trained), estimator, jnp.zeros((), jnp.int32))
+        return State(model, posterior, self.optimizer.init(trained), estimator, jnp.zeros((), jnp.int32))
 
     def summarise(self, key: Key, state: State, batch: Batch) -> Summary:
         """The gradient of the summed objective over a batch."""
         trained, rest = partition((state.model, state.posterior))
         if self.noise is not None:
-            key, key_x, key_y = jax.random.split(key, 3)
-            batch = batch._replace(
-                x=batch.x + self.noise.x * jax.random.normal(key_x, batch.x.shape, batch.x.dtype),
-                y=batch.y + self.noise.y * jax.random.normal(key_y, batch.y.shape, batch.y.dtype),
-            )
+            key, key_noise = jax.random.split(key)
+            batch = self.noise.added(key_noise, batch)
 
         def objective(arrays: PyTree) -> tuple[Scalar, tuple[Scalar, Any]]:
             model, q = eqx.combine(arrays, rest)
@@ -89,7 +96,7 @@ class Joint(eqx.Module):
         scale = -1 / jnp.maximum(summary.weight, 1e-12)
         descent = jax.tree.map(lambda g: scale * g, summary.gradient)
         finite = jnp.isfinite(optax.tree.norm(descent)) & jnp.isfinite(summary.bound)
-        updates, moments = self.optimizer.transform().update(descent, state.optimizer, trained)
+        updates, moments = self.optimizer.update(descent, state.optimizer, trained)
         moved = (optax.apply_updates(trained, updates), moments, summary.estimator)
         stayed = (trained, state.optimizer, state.gradient)
         taken = finite & (summary.weight > 0)

@@ -24,7 +24,7 @@ def conditional_estimate(n: int, p: int, d: int, job: ConditionalJob) -> tuple[f
     wide = p + (plan.width if plan.layers else 0)
     weights = (p + 1) * plan.width + max(plan.layers - 1, 0) * plan.width**2 + wide * plan.k * (2 * d + 1)
     weights *= 1 if plan.exact else 2
-    batch = min(plan.batch_size, n)
+    batch = plan.batch(n)
     cost = STEP + 6.0 * weights * batch * max(plan.num_samples, 1) / (FLOPS_PER_CORE * (os.cpu_count() or 1))
     epoch = math.ceil(n / batch)
     steps = [math.ceil(candidate.steps / epoch) * epoch for candidate in plan.candidates]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from tacit._errors import DataError
 from tacit._typing import Key
 from tacit.data.batch import Batch
 from tacit.data.split import folds as deal_folds
-from tacit.evaluation.result import Result, mean_result
+from tacit.evaluation.result import Kind, Result, mean_result
 from tacit.gradients import AbstractGradient, Enumeration, Pathwise
 from tacit.inference.fit import Progress, quiet
 from tacit.inference.joint import Noise
@@ -68,60 +69,95 @@ class Members:
 
 
 def train_members(rows: Rows, plan: Plan, make_family: Any, *, key: Key, progress: Progress = quiet) -> Members:
-    """Train every candidate's members together, choose the candidate that scored best, and keep its members.
+    """Choose among the candidates of a plan, and train the ensemble of the one that is chosen.
 
-    Each member sets aside rows of its own, which judge its epochs and, averaged over the members of a candidate,
-    the candidate. `make_family(candidate)` gives the components' family. Raises `DataError` for too few rows.
+    Each member sets aside rows of its own, which judge its epochs. The first members of every candidate are trained
+    together; the candidate that scores best on the rows they set aside, the same for all, gets the others.
+    `make_family(candidate)` gives the components' family. Raises `DataError` for too few rows.
     """
-    held, folds = _population(rows, plan)
-    candidates = plan.candidates
-    families = [make_family(candidate) for candidate in candidates]
-    plan.check(families[0])
-    key_build, key_train = jax.random.split(key)
-    p, d = rows.x.shape[1], rows.y.shape[1]
-    keys = jax.random.split(key_build, plan.n_members)
-    built = [
-        build(one, plan, candidate, family, p, d)
-        for candidate, family in zip(candidates, families, strict=True)
-        for one in keys  # members of different candidates begin alike: what differs is the settings
-    ]
-    models = stack([model for model, _ in built])
-    posteriors = None if built[0][1] is None else stack([posterior for _, posterior in built])
-    population = Population(np.tile(folds.rows, (len(candidates), 1)), np.tile(folds.validation, (len(candidates), 1)))
-    steps = math.ceil(folds.rows.shape[1] / min(plan.batch_size, folds.rows.shape[1]))
+    held, population = _population(rows, plan)
+    plan.check(make_family(plan.candidates[0]))
+    job = _Job(rows, plan, make_family, population, key)
+    scouts = np.arange(plan.n_scouts)
+    fitted = job.train(plan.candidates, scouts, progress)
+    judged = tuple(_judge(fitted, plan, held[:, scouts], rows))
+    best = int(np.argmax([one.figure.value for one in judged]))
+    chosen = _part(fitted, slice(best * len(scouts), (best + 1) * len(scouts)))
+    others = np.arange(plan.n_scouts, plan.n_members)
+    if len(others):
+        chosen = _joined(chosen, _part(job.train((plan.candidates[best],), others, progress), slice(None)))
+    return Members(
+        chosen.model,
+        chosen.posterior,
+        plan.candidates[best],
+        judged,
+        chosen.training,
+        chosen.validation,
+        int(np.sum(chosen.skipped)),
+        chosen.seconds,
+    )
 
-    def each(values: list[float]) -> jax.Array:
-        return jnp.asarray(np.repeat(values, plan.n_members), jnp.float32)
 
-    ends = [plan.max_epochs or math.ceil(candidate.steps / steps) for candidate in candidates]
-    epochs = np.repeat(ends, plan.n_members)
-    noise = each([candidate.noise for candidate in candidates])
-    noisy = any(candidate.noise for candidate in candidates)
-    numeric = families[0].numeric
-    data = Batch(rows.y, rows.x, None, rows.weight, None)
-    fitted = None
-    for number, factor in enumerate((*plan.anneal, 1.0)):
-        if plan.latent == "concrete":
-            models = _at_temperature(models, factor * plan.prior_temperature)
-        fitted = train(
-            models,
-            posteriors,
-            data,
-            key=jax.random.fold_in(key_train, number),
-            objective=IWAE() if plan.objective == "iwae" else ELBO(kl=plan.kl),
-            gradient=_gradient(plan),
-            optimizer=_optimizer(plan, each, epochs * steps),
-            num_samples=plan.num_samples,
-            noise=Noise(noise, noise if numeric else 0.0) if noisy else None,
-            batch_size=plan.batch_size,
-            max_epochs=epochs,
-            patience=plan.patience,
-            population=population,
-            progress=progress,
+@dataclass(frozen=True)
+class _Job:
+    """What all trainings of a plan share."""
+
+    rows: Rows
+    plan: Plan
+    make_family: Any
+    population: Population  # of the members of one candidate
+    key: Key
+
+    def train(self, candidates: tuple[Candidate, ...], members: np.ndarray, progress: Progress) -> Fitted:
+        """Some members of some candidates as one population, candidates one after another."""
+        plan, rows = self.plan, self.rows
+        families = [self.make_family(candidate) for candidate in candidates]
+        keys = jax.random.split(jax.random.fold_in(self.key, 0), plan.n_members)[members]
+        built = [
+            build(key, plan, candidate, family, rows.x.shape[1], rows.y.shape[1])
+            for candidate, family in zip(candidates, families, strict=True)
+            for key in keys  # members of different candidates begin alike: what differs is the settings
+        ]
+        models = stack([model for model, _ in built])
+        posteriors = None if built[0][1] is None else stack([posterior for _, posterior in built])
+        part = self.population.take(np.tile(members, len(candidates)))
+        n = part.rows.shape[1]
+        batch = plan.batch(n)
+        steps = math.ceil(n / batch)  # an epoch
+
+        def each(values: Iterable[float]) -> jax.Array:
+            return jnp.asarray(np.repeat(list(values), len(members)), jnp.float32)
+
+        ends = [plan.max_epochs or math.ceil(candidate.steps / steps) for candidate in candidates]
+        epochs = np.repeat(ends, len(members))
+        noisy = any(one.noise for one in plan.candidates)
+        noisy_targets = families[0].numeric and any(one.target_noise for one in plan.candidates)
+        noise = Noise(
+            each(one.noise for one in candidates) if noisy else None,
+            each(one.target_noise for one in candidates) if noisy_targets else None,
         )
-        models, posteriors = fitted.model, fitted.posterior
-    assert fitted is not None
-    return _choose(fitted, plan, held, rows)
+        data = Batch(rows.y, rows.x, None, rows.weight, None)
+        for number, factor in enumerate((*plan.anneal, 1.0)):
+            if plan.latent == "concrete":
+                models = _at_temperature(models, factor * plan.prior_temperature)
+            fitted = train(
+                models,
+                posteriors,
+                data,
+                key=jax.random.fold_in(self.key, 1 + number + 100 * int(members[0])),
+                objective=IWAE() if plan.objective == "iwae" else ELBO(kl=plan.kl),
+                gradient=_gradient(plan),
+                optimizer=_optimizer(plan, candidates, each, epochs * steps),
+                num_samples=plan.num_samples,
+                noise=noise,
+                batch_size=batch,
+                max_epochs=epochs,
+                patience=plan.patience,
+                population=part,
+                progress=progress,
+            )
+            models, posteriors = fitted.model, fitted.posterior
+        return fitted
 
 
 def _population(rows: Rows, plan: Plan) -> tuple[np.ndarray, Population]:
@@ -155,12 +191,12 @@ def _gradient(plan: Plan) -> AbstractGradient:
     return Enumeration() if plan.latent == "categorical" else Pathwise()
 
 
-def _optimizer(plan: Plan, each: Any, steps: np.ndarray) -> AbstractOptimizer:
+def _optimizer(plan: Plan, candidates: tuple[Candidate, ...], each: Any, steps: np.ndarray) -> AbstractOptimizer:
     if not isinstance(plan.optimizer, str):
         return as_optimizer(plan.optimizer)
     return Descent(
-        each([candidate.learning_rate for candidate in plan.candidates]),
-        each([candidate.weight_decay for candidate in plan.candidates]),
+        each(one.learning_rate for one in candidates),
+        each(one.weight_decay for one in candidates),
         jnp.asarray(steps, jnp.float32),
         rule=plan.optimizer,
     )
@@ -178,32 +214,49 @@ def _at_temperature(models: Any, temperature: float) -> Any:
     )
 
 
-def _choose(fitted: Fitted, plan: Plan, held: np.ndarray, rows: Rows) -> Members:
-    m = plan.n_members
+def _judge(fitted: Fitted, plan: Plan, held: np.ndarray, rows: Rows) -> Iterator[Judged]:
+    """Every candidate's mean over its members, by the weight of the rows that each set aside."""
+    m = held.shape[1]
     shares = held.T @ rows.weight if held.any() else np.ones(m)
-    values = np.asarray(fitted.value, float).reshape(-1, m)
-    epochs = np.asarray(fitted.epochs).reshape(-1, m)
-    verdicts = np.asarray(fitted.verdict).reshape(-1, m)
-    judged = []
+    values, epochs, verdicts = (np.reshape(a, (-1, m)) for a in (fitted.value, fitted.epochs, fitted.verdict))
+    name = "on the rows set aside" if held.any() else "on the training rows"
+    kind: Kind = "exact" if plan.exact else "lower bound"
     for number, candidate in enumerate(plan.candidates):
-        finite = np.isfinite(values[number])
-        scored = np.where(finite, values[number], -np.inf)
-        name = "on the rows set aside" if held.any() else "on the training rows"
-        figure = mean_result(name, scored, weight=shares, kind="exact" if plan.exact else "lower bound")
-        judged.append(Judged(candidate, figure, tuple(verdicts[number].tolist()), tuple(epochs[number].tolist())))
-    best = int(np.argmax([one.figure.value for one in judged]))
-    part = slice(best * m, (best + 1) * m)
-    models, posteriors = (
-        jax.tree.map(lambda a: np.asarray(a)[part] if eqx.is_array_like(a) else a, tree)
-        for tree in (fitted.model, fitted.posterior)
-    )
-    return Members(
-        models,
-        posteriors,
-        plan.candidates[best],
-        tuple(judged),
-        fitted.training[:, part],
-        fitted.validation[:, part],
-        int(np.sum(fitted.skipped[part])),
-        fitted.seconds,
+        scored = np.where(np.isfinite(values[number]), values[number], -np.inf)
+        figure = mean_result(name, scored, weight=shares, kind=kind)
+        yield Judged(candidate, figure, tuple(verdicts[number].tolist()), tuple(epochs[number].tolist()))
+
+
+def _part(fitted: Fitted, members: slice) -> Fitted:
+    """Some of the members of a training, as NumPy arrays."""
+
+    def some(tree: Any) -> Any:
+        return jax.tree.map(lambda a: np.asarray(a)[members] if eqx.is_array_like(a) else a, tree)
+
+    figures = (fitted.value, fitted.best_epoch, fitted.epochs, fitted.skipped, fitted.verdict)
+    bounds = (fitted.training[:, members], fitted.validation[:, members])
+    seen = (*bounds, *(a[members] for a in figures))
+    return Fitted(some(fitted.model), some(fitted.posterior), *seen, seconds=fitted.seconds)
+
+
+def _joined(one: Fitted, two: Fitted) -> Fitted:
+    """The members of two trainings together."""
+
+    def both(a: Any, b: Any) -> Any:
+        return jax.tree.map(lambda u, v: np.concatenate([u, v]) if eqx.is_array_like(u) else u, a, b)
+
+    longest = max(len(one.training), len(two.training))
+
+    def side_by_side(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        padded = [np.pad(c, ((0, longest - len(c)), (0, 0)), constant_values=np.nan) for c in (a, b)]
+        return np.concatenate(padded, axis=1)
+
+    names = ("value", "best_epoch", "epochs", "skipped", "verdict")
+    return Fitted(
+        both(one.model, two.model),
+        both(one.posterior, two.posterior),
+        side_by_side(one.training, two.training),
+        side_by_side(one.validation, two.validation),
+        *(np.concatenate([getattr(one, name), getattr(two, name)]) for name in names),
+        seconds=one.seconds + two.seconds,
     )

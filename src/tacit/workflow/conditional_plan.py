@@ -30,6 +30,8 @@ Latent = Literal["categorical", "concrete"]
 Relaxation = Literal["mixture", "moments", "network"]
 Inference = Literal["exact", "amortised", "em"]
 
+MANY_ROWS = 5000  # rows from which on batches are larger
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -38,15 +40,16 @@ class Candidate:
     k: int = 3
     width: int = 64  # hidden units a layer that are on
     weight_decay: float = 0.01
-    noise: float = 0.0  # s.d. of the noise on standardised covariates and targets
-    floor: float = 0.01  # least scale of a component, in s.d. of the target
-    steps: int = 2000  # gradient steps, rounded up to whole epochs
-    learning_rate: float = 2e-3
+    noise: float = 0.0  # s.d. of the noise that training adds to standardised covariates
+    target_noise: float = 0.0  # and to standardised targets
+    floor: float = 0.003  # least scale of a component, in s.d. of the target
+    steps: int = 3000  # gradient steps, rounded up to whole epochs
+    learning_rate: float = 1e-2
 
     def __str__(self) -> str:
         return (
             f"k={self.k}, width={self.width}, weight decay={self.weight_decay:g}, noise={self.noise:g}, "
-            f"scale floor={self.floor:g}, steps={self.steps}"
+            f"target noise={self.target_noise:g}, scale floor={self.floor:g}, steps={self.steps}"
         )
 
 
@@ -67,7 +70,7 @@ class Plan:
     objective: Literal["elbo", "iwae"] = "elbo"
     kl: Literal["closed", "sampled"] = "closed"
     num_samples: int = 1
-    batch_size: int = 64
+    batch_size: int | None = None  # None: 64, or 256 for many rows
     max_epochs: int | None = None  # in place of the candidates' steps
     n_members: int = 5
     validation_fraction: float = 0.1
@@ -86,6 +89,15 @@ class Plan:
     def width(self) -> int:
         """Hidden units of every member's arrays."""
         return max(candidate.width for candidate in self.candidates)
+
+    def batch(self, n: int) -> int:
+        """Rows a step, of n to train on."""
+        return min(self.batch_size or (64 if n < MANY_ROWS else 256), n)
+
+    @property
+    def n_scouts(self) -> int:
+        """Members of every candidate that compete; the others are of the chosen one alone."""
+        return min(2, self.n_members) if len(self.candidates) > 1 else self.n_members
 
     @property
     def exact(self) -> bool:
