@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -87,7 +89,7 @@ def _alone(model, data, rows, key, optimizer) -> np.ndarray:
 
 
 def test_members_that_stop_are_left_behind_and_kept(data, monkeypatch) -> None:
-    monkeypatch.setattr("tacit.training.train.COMPILATION", 0.0)
+    monkeypatch.setattr(sys.modules["tacit.training.train"], "COMPILATION", 0.0)
     models = [make_model(seed) for seed in range(4)]
     rows = np.setdiff1d(np.arange(40), HELD)
     population = Population(np.stack([rows] * 4), np.stack([HELD] * 4))

@@ -79,7 +79,6 @@ def plan_of(given: Any) -> Plan:
         "noise": given.input_noise,
         "target_noise": given.target_noise,
         "floor": given.scale_floor,
-        "target_noise": None,
         "steps": FAST_STEPS if fast else None,
     }
     known = {name: value for name, value in set_by_user.items() if value is not None}
