@@ -17,11 +17,37 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import tacit
 from tacit import ConditionalMixture
 
 N = 160
+
+
+def _failures(estimator: ConditionalMixture) -> dict[str, str]:
+    needs_y = "calls score_samples(X); the log density of y needs y"
+    return {
+        "check_methods_sample_order_invariance": needs_y,
+        "check_methods_subset_invariance": needs_y,
+        "check_sample_weight_equivalence_on_dense_data": "repeated rows are dealt to batches and set aside one by one",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::tacit._errors.TacitWarning")
+@parametrize_with_checks(
+    [ConditionalMixture(1, hidden_layer_sizes=(), preset="fast", random_state=0)], expected_failed_checks=_failures
+)
+def test_conventions_of_scikit_learn(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def test_answers_do_not_depend_on_the_other_rows(exact: ConditionalMixture, lines: Any) -> None:
+    X, y = lines
+    order = np.random.default_rng(0).permutation(N)
+    assert_allclose(exact.predict(X.iloc[order]), exact.predict(X)[order], atol=1e-5)
+    assert_allclose(exact.score_samples(X[:5], y[:5]), exact.score_samples(X, y)[:5], atol=1e-4)
 
 
 def test_fitted_attributes(exact: ConditionalMixture, lines: Any) -> None:

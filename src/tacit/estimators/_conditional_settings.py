@@ -86,7 +86,7 @@ def plan_of(given: Any) -> Plan:
     search = None if fast or given.inference == "em" else given.search
     candidates = candidates_for(search, replace(Candidate(), **known), free=free, latent=given.latent)
     if len(ks) > 1:
-        candidates = tuple(replace(one, k=k) for k in ks for one in candidates)
+        candidates = tuple(dict.fromkeys(replace(one, k=k) for k in ks for one in candidates))
     kl = given.kl
     if kl == "auto":
         kl = "closed" if given.objective == "elbo" else "sampled"

@@ -98,8 +98,9 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         n_features_in_, feature_names_in_: of X.
 
     Raises `DataError` and `UsageError` (both ValueErrors) for rows and settings it cannot use. `score` is a mean log
-    density, never R2. With weights, equal rows are not the same as one row of a larger weight: rows are dealt to
-    batches and set aside one by one.
+    density, never R2. Three of scikit-learn's checks of estimators cannot hold: two call `score_samples(X)`, and a
+    log density of y needs y; with weights, equal rows are not the same as one row of a larger weight, since rows are
+    dealt to batches and set aside one by one.
 
     >>> x = np.linspace(-1, 1, 60)[:, None]
     >>> y = 2 * x[:, 0] + np.tile([0.1, -0.1, 0.0], 20)
