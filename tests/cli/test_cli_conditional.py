@@ -154,6 +154,40 @@ def test_info_needs_only_the_file(run: Any, conditional: Path) -> None:
     assert json.loads(run("info", conditional, "--json").stdout)["result"]["targets"] == ["speed"]
 
 
+def test_the_report_of_other_rows_has_their_figures(run: Any, conditional: Path, speeds: Path, tmp_path: Path) -> None:
+    page, other = tmp_path / "p.html", tmp_path / "other.csv"
+    lines = speeds.read_text().splitlines()
+    other.write_text("\n".join(lines[:60]) + "\n")
+    figure = json.loads(run("score", conditional, other, "--json").stdout)["result"]["mean"]
+    told = json.loads(run("report", conditional, other, "-o", page, "--json").stdout)["result"]["figures"]
+    assert [one["value"] for one in told] == [pytest.approx(figure["value"], rel=1e-9)]
+    assert "other.csv" in page.read_text()
+    assert "too good" not in page.read_text()
+    again = tmp_path / "again.html"
+    assert run("report", conditional, speeds, "-o", again).exit_code == 0
+    assert "too good" in again.read_text()
+    refused(run("report", conditional, tmp_path / "none.csv", "-o", tmp_path / "q.html"), 3, "none.csv")
+
+
+@pytest.mark.slow
+def test_compare_judges_every_model_on_the_same_rows(run: Any, speeds: Path) -> None:
+    tiny = [word.replace("n_members=2", "n_members=1") for word in TINY]
+    result = run("compare", speeds, "--target", "speed", "-k", 2, *tiny, "--json")
+    told = json.loads(result.stdout)["result"]
+    models = {one["name"]: one for one in told["models"]}
+    assert {"conditional mixture", "Concrete, mixture", "Concrete, moments", "linear Gaussian"} <= set(models)
+    assert {one["log_likelihood"]["n"] for one in models.values() if one["log_likelihood"]} == {24}
+    assert models["Concrete, moments"]["log_likelihood"]["kind"] == "estimate"
+    boosted = models["boosted quantiles (scikit-learn)"]
+    assert boosted["log_likelihood"] is None
+    assert boosted["pinball"]["value"] > 0
+    best, mixture = models[told["best_plain"]], models["conditional mixture"]
+    gap = mixture["log_likelihood"]["value"] - best["log_likelihood"]["value"]
+    assert mixture["difference"]["value"] == pytest.approx(gap, rel=1e-9)
+    order = [one["log_likelihood"]["value"] for one in told["models"] if one["log_likelihood"]]
+    assert order == sorted(order, reverse=True)
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from tacit.cli.failures import note
 from tacit.cli.tables import free_name
 
 if TYPE_CHECKING:
-    from tacit.data.schema import Schema
     from tacit.data.table import Table
     from tacit.workflow.conditional_table import ConditionalTable
     from tacit.workflow.table_mixture import TableMixture
@@ -98,42 +97,21 @@ def scores(model: ConditionalTable, asked: Asked, manifest: dict[str, Any]) -> t
 
     Raises `DataError` where the table lacks a target, or no row has it.
     """
-    from dataclasses import replace
-
-    from tacit._errors import DataError
-    from tacit.data.schema import Schema as Whole
+    from tacit.data.schema import Schema
     from tacit.workflow.conditional_figures import judge
+    from tacit.workflow.conditional_job import part_in
 
-    lacking = [name for name in model.targets if name not in asked.table.names]
-    if lacking:
-        mend = "Score rows with the target; tacit predict needs none."
-        raise DataError(f"The table lacks the target {lacking[0]!r}.", where=asked.table.source, mend=mend)
-    over = _roles(Whole.from_dict(manifest["schema"]), asked.table)
-    rows = model.encode(asked.table)
-    places = np.flatnonzero(~np.isnan(rows.y).any(axis=1))
-    if not len(places):
-        raise DataError("No row has its target.", where=asked.table.source, mend="Fill in the target.")
-    if len(places) < len(rows):
-        note(f"{len(rows) - len(places)} rows lack a target and have no score")
-    weight, groups = (None if values is None else values[places] for values in over)
-    told = judge(model, asked.x[places], rows.take(places), weight=weight, groups=groups)
-    density = np.full(len(rows), np.nan)
+    part, places = part_in(model, asked.table, Schema.from_dict(manifest["schema"]))
+    n = len(asked.table)
+    if len(places) < n:
+        note(f"{n - len(places)} rows lack a target and have no score")
+    told = judge(model, part.x, part.rows, **part.over)
+    density = np.full(n, np.nan)
     density[places] = told.log_prob
-    figure = replace(told.log_likelihood, name="mean log-likelihood")
     columns: dict[str, Any] = {"log_density": density}
-    if len(places) < len(rows):  # a line that holds one empty cell would be read as no line at all
-        columns = {"row": 1 + np.arange(len(rows)), **columns}
-    return asked.flagged(columns), figure
-
-
-def _roles(schema: Schema, table: Table) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Weights and groups of the rows, where the table has the columns."""
-    from tacit.data.row_roles import group_codes, row_weights
-
-    held = [column.name for column in schema.columns if column.role in ("weight", "group")]
-    if not all(name in table.names for name in held):
-        return None, None
-    return row_weights(schema, table), group_codes(schema, table)
+    if len(places) < n:  # a line that holds one empty cell would be read as no line at all
+        columns = {"row": 1 + np.arange(n), **columns}
+    return asked.flagged(columns), replace(told.log_likelihood, name="mean log-likelihood")
 
 
 def load_joint(path: str, command: str, mend: str) -> TableMixture:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tacit.cli import options
+from tacit.cli.conditional_again import judged_again
 from tacit.cli.failures import note
 from tacit.cli.tables import check_outputs, read_rows, write_json
 
@@ -17,15 +18,25 @@ from tacit.cli.tables import check_outputs, read_rows, write_json
 def command(model: str, data: str | None, output: str, force: bool, as_json: bool) -> None:
     """The report that tacit fit --report writes: one page that works offline.
 
-    With DATA its pictures show those rows beside the model; the figures stay those of the fit.
+    With DATA its pictures show those rows beside the model; the figures stay those of the fit. Of a model that was
+    fitted with --target the figures and the calibration are those of DATA, which needs the target.
     """
     from tacit.cli.pictures import pictures
     from tacit.persistence.reading import reading_manifest
     from tacit.report import write_report
-    from tacit.workflow.model_file import load_model
+    from tacit.workflow.conditional_file import load_any
+    from tacit.workflow.conditional_table import ConditionalTable
 
     check_outputs(output, force=force, stdout=False)
-    fitted, manifest = load_model(model)
+    fitted, manifest = load_any(model)
+    if isinstance(fitted, ConditionalTable):
+        with reading_manifest(model):
+            record = manifest["record"] if data is None else judged_again(fitted, manifest, data)
+            write_report(output, record, force=force)  # type: ignore[arg-type]
+        if as_json:
+            write_json("report", {"output": output, **({} if data is None else {"figures": record["heldout"]})})
+        note(f"wrote {output}")
+        return
     rows = None if data is None else read_rows(data, fitted.schema, require="any")[1]
     with reading_manifest(model):
         seed = int(manifest["record"]["settings"]["seed"])

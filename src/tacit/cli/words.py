@@ -76,17 +76,19 @@ def held_out(figures: list[Result], differences: list[Result]) -> Iterator[str]:
         yield "differences in log-likelihood, row by row on the same rows"
     for gap in differences:
         text = with_error(gap.value, gap.standard_error, signed=True)
-        yield f"  {gap.name:<{width}}   {text:>16}   {_clearly(gap)}"
+        yield f"  {gap.name:<{width}}   {text:>16}   {clearly(gap)}"
 
 
-def _clearly(gap: Result) -> str:
+def clearly(gap: Result) -> str:
+    """A paired difference in a word, at 95 %."""
     error = gap.standard_error or 0.0
     return "no clear difference" if abs(gap.value) <= 1.96 * error else "better" if gap.value > 0 else "worse"
 
 
 def verdict(record: dict[str, Any]) -> Iterator[str]:
     """How the fit ended."""
-    yield from textwrap.wrap(f"{record['verdict']['status']}: {record['verdict']['text']}", 100)
+    told = record["verdict"]
+    yield from textwrap.wrap(f"{told['status']}: {told['text']} {told.get('kept', '')}".strip(), 100)
     if "agreement" in record:
         agreement = record["agreement"]
         yield f"segments of {agreement['of']} agree: adjusted Rand index {agreement['ari']:.2f} (1 is the same)"
@@ -118,7 +120,7 @@ def with_error(value: float | str | None, error: float | None, *, signed: bool =
         return ""
     number = float(value)
     sign = "+" if signed else ""
-    if error is None or not error > 0:
+    if error is None or not error > 1e-12 * abs(number):  # none, or one of rounding only
         return f"{number:{sign},.4g}"
     if abs(number) >= 1e15:  # not written out
         return f"{number:{sign}.4g} ± {error:.2g}"

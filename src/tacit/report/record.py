@@ -6,10 +6,11 @@ from typing import Any, TypedDict
 
 
 class Verdict(TypedDict, total=False):
-    """How the fit ended: converged, stopped early, ran out of steps, decreased or non-finite."""
+    """How the fit ended: converged, stopped early, ran out of steps, decreased or non-finite; what was kept of it."""
 
     status: str
     text: str
+    kept: str
 
 
 class Warned(TypedDict, total=False):
@@ -137,7 +138,8 @@ class Candidates(TypedDict, total=False):
 class Record(TypedDict, total=False):
     """All that a report tells; `heldout` holds Results, the model's first, `differences` the model minus others.
 
-    `numbers` are the four of a relaxed model; `training` holds the curves of a trained one, a value an epoch.
+    `judged_on` names the rows of the figures, where they are not those held out by the fit; `numbers` are the four of a
+    relaxed model; `training` holds the curves of a trained one, a value an epoch.
     """
 
     title: str
@@ -155,6 +157,7 @@ class Record(TypedDict, total=False):
     heldout: list[dict[str, Any]]
     differences: list[dict[str, Any]]
     numbers: list[dict[str, Any]]
+    judged_on: str
     calibration: Calibration
     more_calibration: list[Calibration]
     prediction: Prediction

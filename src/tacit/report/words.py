@@ -96,7 +96,8 @@ def _worth(record: Record) -> str:
     rows = f"{number(first['n'])} rows" if first.get("n") else "rows"
     text = with_error(first["value"], first.get("standard_error"))
     verb = _VERBS.get(first.get("kind", "exact"), "is")
-    return f"On {rows} it never saw, its log-likelihood {verb} {text} {first.get('units') or 'nats a row'}."
+    which = f"the {rows} of {record['judged_on']}" if record.get("judged_on") else f"{rows} it never saw"
+    return f"On {which}, its log-likelihood {verb} {text} {first.get('units') or 'nats a row'}."
 
 
 def _against(record: Record) -> str:

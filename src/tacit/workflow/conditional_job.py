@@ -7,11 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from tacit._errors import DataError
 from tacit.data.covariates import Encoded
 from tacit.data.encode import Rows
 from tacit.data.findings import Finding
+from tacit.data.row_roles import group_codes, row_weights
+from tacit.data.schema import Schema
 from tacit.data.table import Table
-from tacit.distributions.predictive import AbstractNumericPrediction
+from tacit.distributions.predictive import (
+    AbstractNumericPrediction,
+    AbstractPrediction,
+    LogNormalMixturePrediction,
+    NormalMixturePrediction,
+)
 from tacit.evaluation.calibration import Calibration, calibrate
 from tacit.evaluation.result import Result, mean_result, paired_difference
 from tacit.inference.fit import Progress, quiet
@@ -25,6 +33,7 @@ from tacit.workflow.dequantise import dequantised
 NAME = "conditional mixture"
 COVERAGES = (0.5, 0.8, 0.9, 0.95)
 LEVELS = tuple(round(0.05 * j, 2) for j in range(1, 20))  # of pinball losses
+MOST_DRAWS = 200
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,29 @@ def part_of(model: ConditionalTable, task: Task, places: np.ndarray) -> Part:
     return Part(table, model.covariates.encode(table), model.encode(table), task.weight[places], group)
 
 
+def part_in(model: ConditionalTable, table: Table, schema: Schema) -> tuple[Part, np.ndarray]:
+    """The rows of any table that have their targets, and their places.
+
+    Weights and groups are read by `schema`, that of the whole table of the fit, where the table has those columns.
+    Raises `DataError` where it lacks a target or a covariate, or no row is left.
+    """
+    lacking = [name for name in model.targets if name not in table.names]
+    if lacking:
+        mend = "Give rows with the target; tacit predict needs none."
+        raise DataError(f"The table lacks the target {lacking[0]!r}.", where=table.source, mend=mend)
+    held = [column.name for column in schema.columns if column.role in ("weight", "group")]
+    weight, group = np.ones(len(table)), None
+    if all(name in table.names for name in held):
+        weight, group = row_weights(schema, table), group_codes(schema, table)
+    rows = model.encode(table)
+    places = np.flatnonzero(~np.isnan(rows.y).any(axis=1))
+    if not len(places):
+        raise DataError("No row has its target.", where=table.source, mend="Fill in the target.")
+    part = table.take(places)
+    taken = None if group is None else group[places]
+    return Part(part, model.covariates.encode(part), rows.take(places), weight[places], taken), places
+
+
 def run(task: Task, job: ConditionalJob, *, progress: Progress = quiet) -> tuple[FittedConditional, Worth]:
     """Fit the model and say what it is worth; a relaxed model is held against the same networks trained exactly."""
     learned_from = dequantised(task, seed=job.seed) if job.dequantise else task
@@ -138,8 +170,7 @@ def worth_of(
         )
     numbers = list(judged.figures) if len(judged.figures) > 1 else []
     said = (*part.covariates.findings, *part.rows.findings)
-    told = [one for one in said if one.code != "extra-columns"]
-    findings = tuple(replace(one, message=f"Held-out rows: {one.message}") for one in told)
+    findings = tuple(one for one in said if one.code != "extra-columns")
     return Worth(figures, differences, numbers, calibrations(model, part, seed=seed), findings, judged)
 
 
@@ -147,7 +178,7 @@ def calibrations(model: ConditionalTable, part: Part, *, seed: int) -> dict[str,
     """The calibration of every numeric target on these rows."""
     found = {}
     for name in model.targets:
-        prediction = model.predict(part.x, name)
+        prediction = predicted(model, part.x, name)
         if isinstance(prediction, AbstractNumericPrediction):
             found[name] = calibrate(
                 prediction,
@@ -158,6 +189,19 @@ def calibrations(model: ConditionalTable, part: Part, *, seed: int) -> dict[str,
                 **part.over,
             )
     return found
+
+
+def predicted(model: ConditionalTable, x: np.ndarray, target: str) -> AbstractPrediction:
+    """The prediction of a target; of a relaxed latent without a closed form by at most about 200 of its draws.
+
+    Scores of pairs of components cost their square, and draws are alike: every so many serve.
+    """
+    found = model.predict(x, target)
+    if model.exact or not isinstance(found, NormalMixturePrediction | LogNormalMixturePrediction):
+        return found
+    step = max(1, found.log_weights.shape[1] // MOST_DRAWS)
+    kept = {name: getattr(found, name)[:, ::step] for name in ("log_weights", "means", "scales")}
+    return replace(found, **kept)
 
 
 def _baselines(model: ConditionalTable, train: Part, part: Part) -> tuple[Baseline, Baseline]:

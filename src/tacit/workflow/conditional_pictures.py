@@ -11,13 +11,13 @@ import pyarrow as pa
 from tacit.data.covariate import Covariate
 from tacit.data.table import Table
 from tacit.distributions.predictive import AbstractNumericPrediction
-from tacit.workflow.conditional_table import DRAWS, ConditionalTable
+from tacit.workflow.conditional_job import MOST_DRAWS, predicted
+from tacit.workflow.conditional_table import ConditionalTable
 from tacit.workflow.prediction_pictures import density_record, fan_record
 
 GRID = 90  # values of the covariate in a picture
 _LOOK = 15  # in the search for the most important covariate
 _MOST = 50  # covariates that are looked at
-_MOST_COMPONENTS = 200  # of which smallest sets are still found in good time
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,14 @@ def prediction_record(model: ConditionalTable, table: Table, *, seed: int) -> di
     name = chosen.column.name
     values = _grid(_present(table, chosen), chosen, GRID, (0.0, 1.0))
     p = _predict(model, usual, name, values, target)
-    components = model.mixtures(np.zeros((1, len(model.covariates.names))))[0].shape[1]
+    components = model.mixtures(np.zeros((1, len(model.covariates.names))))[0].shape[1] if model.exact else MOST_DRAWS
     return {
         "target": target,
         "along": name,
         "others": usual.told(name),
-        "fan": fan_record(values, p, names=(name, target), densest=components <= _MOST_COMPONENTS, seed=seed),
+        "fan": fan_record(values, p, names=(name, target), densest=components <= MOST_DRAWS, seed=seed),
         "density": density_record(values, p, names=(name, target), n_values=140, seed=seed),
-        "sampled": None if model.exact else DRAWS,
+        "sampled": None if model.exact else MOST_DRAWS,
     }
 
 
@@ -101,7 +101,7 @@ def _predict(
     model: ConditionalTable, usual: Usual, name: str, values: np.ndarray, target: str
 ) -> AbstractNumericPrediction:
     x = model.covariates.encode(usual.varying(name, values)).x
-    found = model.predict(x, target)
+    found = predicted(model, x, target)
     assert isinstance(found, AbstractNumericPrediction)
     return found
 

@@ -6,7 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -45,7 +45,8 @@ def conditional_record(
 ) -> dict[str, Any]:
     """The record of a conditional fit; `schema` is that of the whole table, `command` what repeats it."""
     model, chosen = fitted.model, fitted.members.chosen
-    found = [*_findings(fitted, worth), *task.findings, *model.covariates.findings, *worth.findings, *checked.findings]
+    heldout = [replace(one, message=f"Held-out rows: {one.message}") for one in worth.findings]
+    found = [*_findings(fitted, worth), *task.findings, *model.covariates.findings, *heldout, *checked.findings]
     unique = {(one.code, one.column, one.message): one for one in found if one.code not in _ABOUT_JOINT}
     ranked = sorted(unique.values(), key=lambda finding: _RANK[finding.severity])
     drawn = prediction_record(model, task.table.take(task.counted), seed=job.seed) if pictures else None
@@ -130,11 +131,12 @@ def _verdict(fitted: FittedConditional, job: ConditionalJob) -> dict[str, str]:
         budget = "max_epochs" if job.plan.max_epochs else "steps"
         mend = f"--set {budget}={2 * (job.plan.max_epochs or judged.candidate.steps)}"
         text += f" The figure was still rising at the end: more may be had with {mend}."
+    kept = ""
     if fitted.judged is not None:
-        text += " The figures are those of the model of the training rows; the one kept has seen all rows."
+        kept = "The figures are those of the model of the training rows; the one kept has seen all rows."
     elif len(fitted.heldout):
-        text += " The model kept is the one of the training rows."
-    return {"status": status, "text": text}
+        kept = "The model kept is the one of the training rows."
+    return {"status": status, "text": text, "kept": kept}
 
 
 def _findings(fitted: FittedConditional, worth: Worth) -> Iterator[Finding]:
