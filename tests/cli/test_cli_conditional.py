@@ -170,6 +170,21 @@ def test_the_report_of_other_rows_has_their_figures(run: Any, conditional: Path,
 
 
 @pytest.mark.slow
+def test_a_relaxed_latent_is_told_by_four_numbers(run: Any, speeds: Path, tmp_path: Path) -> None:
+    model = tmp_path / "m.tacit"
+    relaxed = ("--set", "latent=concrete", "--set", "relaxation=moments")
+    result = run("fit", speeds, "--target", "speed", "-o", model, "-k", 2, *TINY, *relaxed)
+    assert result.exit_code == 0, result.output
+    numbers = read_manifest(model)["record"]["numbers"]
+    assert [one["kind"] for one in numbers] == ["lower bound", "estimate", "exact", "exact"]
+    bound, relaxed_one, *_ = numbers
+    assert bound["value"] < relaxed_one["value"] + 5 * relaxed_one["monte_carlo_error"]
+    assert all(one["name"] in result.stdout for one in numbers)
+    assert "estimate" in run("score", model, speeds).stderr
+    assert "discretised" in run("latent", model, speeds).stderr
+
+
+@pytest.mark.slow
 def test_compare_judges_every_model_on_the_same_rows(run: Any, speeds: Path) -> None:
     tiny = [word.replace("n_members=2", "n_members=1") for word in TINY]
     result = run("compare", speeds, "--target", "speed", "-k", 2, *tiny, "--json")

@@ -23,7 +23,7 @@ COMMANDS = {
     "latent": "Which component each row comes from.",
     "impute": "Fill the missing cells.",
     "anomalies": "The odd rows, and what makes them odd.",
-    "compare": "The mixture beside plain baselines on the same held-out rows.",
+    "compare": "Models and plain baselines on the same held-out rows; with --target, those of a column given the rest.",
     "report": "The report of a model file, again or on other rows.",
     "info": "What is in a model file, or in this installation.",
 }
@@ -104,6 +104,7 @@ def app(ctx: click.Context) -> None:
       tacit check DATA -o schema.toml              how the columns are read
       tacit fit DATA -o M.tacit --report R.html    choose, fit, judge
       tacit predict M.tacit ROWS --target COL      an exact answer, holes allowed
+      tacit fit DATA --target COL -o M.tacit       that column given the others, by networks
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -68,7 +68,7 @@ def _numbers(schema: Schema, train: Weighted, rows: Plain) -> tuple[Baseline, Ba
         ("constant", np.broadcast_to(mean, rows[1].shape), constant + floor),
         ("linear", predicted, residual + floor),
     )
-    kind = "log-normal" if schema.modelled[0].kind == "positive" else "Gaussian"
+    kind = "log-normal" if all(column.kind == "positive" for column in schema.modelled) else "Gaussian"
     first, second = (
         Baseline(f"{name} {kind}", _normal(rows[1], loc, cov), _predicted(schema.modelled[0], loc, cov))
         for name, loc, cov in found

@@ -15,10 +15,9 @@ from tacit.distributions.predictive import AbstractNumericPrediction, AbstractPr
 from tacit.evaluation.result import Kind, Result, mean_result, paired_difference
 from tacit.evaluation.scores import pinball
 from tacit.inference.fit import Progress, quiet
-from tacit.workflow.baselines import baselines
 from tacit.workflow.conditional_figures import judge
 from tacit.workflow.conditional_fit import CONTINUOUS, FittedConditional, Task, fit_conditional
-from tacit.workflow.conditional_job import LEVELS, ConditionalJob, Part, part_of, predicted, staged
+from tacit.workflow.conditional_job import LEVELS, ConditionalJob, Part, part_of, plain, predicted, staged
 from tacit.workflow.conditional_plan import Candidate, Plan
 from tacit.workflow.fit_table import Job
 from tacit.workflow.peers import Peer, boosted_normal, boosted_quantiles, has_ngboost, joint_mixture
@@ -74,7 +73,7 @@ def compare(
     learned = replace(task, counted=train)
     answers, fitted = _conditional(learned, job, heldout, progress)
     part, known = part_of(fitted.model, task, heldout), part_of(fitted.model, task, train)
-    for other in baselines(fitted.model.schema, (known.x, known.rows.y, known.weight), (part.x, part.rows.y)):
+    for other in plain(fitted.model, known, part):
         peer = Peer(other.name, other.log_prob + part.rows.log_jacobian, other.prediction)
         answers.append(Answer(peer, plain=True))
     joint = Job(ks=ks, holdout=0.0, seed=job.seed, refit=False)
@@ -120,8 +119,8 @@ def relaxed_candidate(chosen: Candidate) -> Candidate:
 def tabulate(answers: list[Answer], part: Part, targets: tuple[str, ...]) -> tuple[list[Compared], str | None]:
     """A row for every answer about the rows of `part`, the best first, and the name of the best plain baseline."""
     over = part.over
-    plain = [answer for answer in answers if answer.plain]
-    best = max(plain, key=lambda one: _mean(one.peer, part), default=None)
+    baseline = [answer for answer in answers if answer.plain]
+    best = max(baseline, key=lambda one: _mean(one.peer, part), default=None)
     rows = []
     for answer in answers:
         peer = answer.peer

@@ -154,7 +154,7 @@ def worth_of(
     judged = judge(model, part.x, part.rows, name=NAME, exact=exact, **part.over)
     own = replace(judged.log_likelihood, name=NAME)
     figures, differences = [own], []
-    for other in _baselines(model, train, part) if train is not None else ():
+    for other in plain(model, train, part) if train is not None else ():
         density = _in_cells(model, other, part) if model.cell else other.log_prob + part.rows.log_jacobian
         reference = own.reference
         figures.append(mean_result(other.name, density, reference=reference, **part.over))
@@ -204,8 +204,13 @@ def predicted(model: ConditionalTable, x: np.ndarray, target: str) -> AbstractPr
     return replace(found, **kept)
 
 
-def _baselines(model: ConditionalTable, train: Part, part: Part) -> tuple[Baseline, Baseline]:
-    return baselines(model.schema, (train.x, train.rows.y, train.weight), (part.x, part.rows.y))
+def plain(model: ConditionalTable, train: Part, part: Part) -> tuple[Baseline, Baseline]:
+    """The baselines fitted to `train` and judged on `part`, with the least scales of the model."""
+    floors = model.floors()
+    columns = model.schema.columns
+    if floors is not None:
+        columns = tuple(replace(one, floor=float(floor)) for one, floor in zip(columns, floors, strict=True))
+    return baselines(Schema(columns), (train.x, train.rows.y, train.weight), (part.x, part.rows.y))
 
 
 def _in_cells(model: ConditionalTable, baseline: Baseline, part: Part) -> np.ndarray:

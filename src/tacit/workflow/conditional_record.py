@@ -142,9 +142,13 @@ def _verdict(fitted: FittedConditional, job: ConditionalJob) -> dict[str, str]:
 def _findings(fitted: FittedConditional, worth: Worth) -> Iterator[Finding]:
     """What a person should know about the fit, those that touch the figures most first."""
     for figure, gap in zip(worth.figures[1:], worth.differences, strict=True):
-        if not gap.value > _NORMAL_95 * (gap.standard_error or 0.0):
-            message = f"On held-out rows the model is not clearly better than the plain baseline, {figure.name}."
-            yield Finding("warning", "no-better", message, mend="Give more rows, or be content with the baseline.")
+        least = _NORMAL_95 * (gap.standard_error or 0.0)
+        if gap.value > least:
+            continue
+        worse = "clearly worse" if gap.value < -least else "not clearly better"
+        message = f"On held-out rows the model is {worse} than the plain baseline, {figure.name}."
+        mend = "Train longer, or be content with the baseline." if gap.value < -least else "Give more rows."
+        yield Finding("warning", "no-better", message, mend=mend)
     for name, calibration in worth.calibrations.items():
         if calibration.verdict.status == "miscalibrated":
             yield Finding("warning", "miscalibrated", calibration.verdict.text, name)
