@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import equinox as eqx
@@ -27,6 +27,8 @@ from tacit.objectives import ELBO, IWAE
 from tacit.training import Fitted, Population, stack, train
 from tacit.workflow.conditional_plan import Candidate, Plan, build
 
+_FIGURES = ("value", "best_epoch", "epochs", "skipped", "verdict")  # of a training, one a member
+_BOUNDS = ("training", "validation")  # of every epoch
 FEWEST = 10  # rows below which none are set aside to judge epochs
 
 
@@ -233,10 +235,9 @@ def _part(fitted: Fitted, members: slice) -> Fitted:
     def some(tree: Any) -> Any:
         return jax.tree.map(lambda a: np.asarray(a)[members] if eqx.is_array_like(a) else a, tree)
 
-    figures = (fitted.value, fitted.best_epoch, fitted.epochs, fitted.skipped, fitted.verdict)
-    bounds = (fitted.training[:, members], fitted.validation[:, members])
-    seen = (*bounds, *(a[members] for a in figures))
-    return Fitted(some(fitted.model), some(fitted.posterior), *seen, seconds=fitted.seconds)
+    figures = {name: getattr(fitted, name)[members] for name in _FIGURES}
+    bounds = {name: getattr(fitted, name)[:, members] for name in _BOUNDS}
+    return replace(fitted, model=some(fitted.model), posterior=some(fitted.posterior), **figures, **bounds)
 
 
 def _joined(one: Fitted, two: Fitted) -> Fitted:
@@ -251,12 +252,7 @@ def _joined(one: Fitted, two: Fitted) -> Fitted:
         padded = [np.pad(c, ((0, longest - len(c)), (0, 0)), constant_values=np.nan) for c in (a, b)]
         return np.concatenate(padded, axis=1)
 
-    names = ("value", "best_epoch", "epochs", "skipped", "verdict")
-    return Fitted(
-        both(one.model, two.model),
-        both(one.posterior, two.posterior),
-        side_by_side(one.training, two.training),
-        side_by_side(one.validation, two.validation),
-        *(np.concatenate([getattr(one, name), getattr(two, name)]) for name in names),
-        seconds=one.seconds + two.seconds,
-    )
+    figures = {name: np.concatenate([getattr(one, name), getattr(two, name)]) for name in _FIGURES}
+    bounds = {name: side_by_side(getattr(one, name), getattr(two, name)) for name in _BOUNDS}
+    model, posterior = both(one.model, two.model), both(one.posterior, two.posterior)
+    return replace(one, model=model, posterior=posterior, **figures, **bounds, seconds=one.seconds + two.seconds)
