@@ -40,7 +40,7 @@ def log_density(u: Floats, log_weights: Floats, means: Floats, scales: Floats) -
 
 
 def log_mass(low: Floats, high: Floats, log_weights: Floats, means: Floats, scales: Floats) -> Floats:
-    """log Σ_k w_k [Φ((high - m_k)/s_k) - Φ((low - m_k)/s_k)], each difference taken in the tail where it keeps digits."""
+    """log Σ_k w_k [Φ((high - m_k)/s_k) - Φ((low - m_k)/s_k)], each difference taken in the tail that keeps digits."""
     total = np.full(np.broadcast_shapes(low.shape, high.shape), -np.inf)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         for w, m, s in _components(log_weights, means, scales):
