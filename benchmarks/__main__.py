@@ -14,6 +14,10 @@ ALL = (
     "startup",
     "cold_fit",
     "concrete_kl",
+    "known_mixture",
+    "lane2",
+    "conditional_speed",
+    "uci",
     "sklearn_checks",
 )
 

@@ -284,7 +284,7 @@ def test_surprise_is_the_conditional_in_model_units(model: TableMixture, columns
 def test_odd_row_is_found_with_the_column_that_makes_it_odd(model: TableMixture) -> None:
     events, _ = model.sample(1500, 21)
     ordinary = Rows(events, np.zeros(1500), np.ones(1500))
-    calibrated = replace(model, calibration=calibrate(pvalues(model, ordinary)))
+    calibrated = replace(model, calibration=calibrate(pvalues(model, ordinary), ordinary.weight))
     events = events.copy()
     events[17, SCHEMA.layout.index("normal", "weight")] = 40.0
     found = anomalies(calibrated, Rows(events, np.zeros(1500), np.ones(1500)), rate=0.01)
@@ -301,3 +301,14 @@ def test_unknown_target_is_refused_with_the_known_ones(model: TableMixture, colu
 def test_family_has_one_regularisation_a_block() -> None:
     assert len(family(SCHEMA).blocks) == len(regularisation(SCHEMA))
     assert_allclose(regularisation(SCHEMA)[0], [(0.1 / 8) ** 2, (0.01 / 0.5) ** 2, (0.01 / 2) ** 2, (0.01 / 0.25) ** 2])
+
+
+def test_calibration_counts_a_row_as_its_weight_says() -> None:
+    values, weight = np.random.default_rng(0).random(50), np.random.default_rng(1).integers(0, 4, 50).astype(float)
+    repeated = np.repeat(values, weight.astype(int))
+    weighted, plain = calibrate(values, weight), calibrate(repeated, np.ones(len(repeated)))
+    # within a run of equal rows the two stand at other places: at most one weight apart
+    assert np.interp(weighted, np.sort(plain), np.linspace(0, 1, len(plain))) == pytest.approx(
+        np.linspace(0, 1, len(plain)), abs=3 / len(repeated)
+    )
+    assert not np.allclose(weighted, calibrate(values, np.ones(50)), atol=0.01)

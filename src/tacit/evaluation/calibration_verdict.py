@@ -83,7 +83,7 @@ def _held(pairs: Sequence[tuple[float, Result]]) -> str:
 def _share(share: Result) -> str:
     """A share in per cent, with its error where it has one."""
     error = 100 * (share.standard_error or 0.0)
-    if error <= 0:
+    if error < 1e-6:  # rounding: all rows are inside, or none
         return f"{100 * share.value:.4g} %"
     places = max(0, 1 - math.floor(math.log10(error)))
     return f"{100 * share.value:.{places}f} ± {error:.{places}f} %"

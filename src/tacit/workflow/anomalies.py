@@ -65,9 +65,15 @@ def _with_cells(model: TableMixture, y: np.ndarray, present: np.ndarray) -> np.n
     return y
 
 
-def calibrate(pvalues_of_training: np.ndarray) -> np.ndarray:
-    """The training rows' p-values at even quantiles, to be kept with the model."""
-    return np.quantile(pvalues_of_training, np.linspace(0, 1, CALIBRATION_POINTS))
+def calibrate(pvalues_of_training: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The training rows' p-values at even quantiles, to be kept with the model; a row counts as its weight says.
+
+    The i-th smallest p-value stands at the share of the weight below it, and half its own.
+    """
+    order = np.argsort(pvalues_of_training, kind="stable")
+    values, shares = pvalues_of_training[order], weight[order] / weight.sum()
+    places = np.cumsum(shares) - shares / 2
+    return np.interp(np.linspace(0, 1, CALIBRATION_POINTS), places, values)
 
 
 def threshold(model: TableMixture, rate: float) -> float:

@@ -87,7 +87,7 @@ def fit_table(schema: Schema, rows: Rows, job: Job, *, progress: Progress = quie
         fit = _refit(schema, kept_rows, fit, job, progress)
     model = TableMixture(schema, _largest_first(fit.mixture))
     progress("calibrating anomalies", 0, 1)
-    model = replace(model, calibration=calibrate(pvalues(model, kept_rows, job.seed)))
+    model = replace(model, calibration=calibrate(pvalues(model, kept_rows, job.seed), kept_rows.weight))
     if selection.n_segments is not None:
         r = np.exp(model.log_responsibilities(kept_rows))
         model = replace(model, segments=merge(r, kept_rows.weight, selection.n_segments))
