@@ -17,6 +17,7 @@ ALL = (
     "known_mixture",
     "lane2",
     "conditional_speed",
+    "calibration_wrong",
     "uci",
     "sklearn_checks",
 )
