@@ -17,8 +17,8 @@ class Mixed(AbstractDistribution):
     >>> import jax.numpy as jnp
     >>> from tacit.distributions import DiagonalNormal
     >>> mixed = Mixed(jnp.zeros(2), DiagonalNormal(jnp.array([[-1.0], [1.0]]), jnp.zeros((2, 1))))
-    >>> print(mixed.log_prob(jnp.zeros(1)))
-    -1.4189385
+    >>> round(float(mixed.log_prob(jnp.zeros(1))), 4)
+    -1.4189
     """
 
     logits: Float[Array, " k"]
