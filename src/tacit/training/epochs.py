@@ -75,18 +75,14 @@ def run(
     ) -> tuple[Course, Array]:
         return _epoch(procedure, course, data, rows, validation, limits, batch_size)
 
-    def advance(i: Array, carry: tuple[Course, Array]) -> tuple[Course, Array]:
-        courses, history = carry
-        courses, values = eqx.filter_vmap(member)(procedure, courses, rows, validation, limits)
-        return courses, history.at[i].set(values)
-
     history = jnp.full((chunk, rows.shape[0], 2), jnp.nan)
     arrays, rest = eqx.partition(courses, eqx.is_array)
 
     def body(carry: tuple[Array, Any, Array]) -> tuple[Array, Any, Array]:
         i, arrays, history = carry
-        courses, history = advance(i, (eqx.combine(arrays, rest), history))
-        return i + 1, eqx.filter(courses, eqx.is_array), history
+        courses = eqx.combine(arrays, rest)
+        courses, values = eqx.filter_vmap(member)(procedure, courses, rows, validation, limits)
+        return i + 1, eqx.filter(courses, eqx.is_array), history.at[i].set(values)
 
     def unfinished(carry: tuple[Array, Any, Array]) -> Array:
         return (carry[0] < n_epochs) & ~jnp.all(carry[1].stopped)
