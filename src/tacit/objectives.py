@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from tacit._errors import UsageError
 from tacit._typing import Array, Scalar
 
 
@@ -48,7 +49,9 @@ class ELBO(AbstractObjective):
     """The evidence lower bound, `E_q[log p(y|z,x)] - beta KL(q(z|y,x) || p(z|x))`, in nats.
 
     With `kl="sampled"` the KL divergence is a Monte Carlo average as well; with "closed" it is exact. With `beta`
-    other than 1 it is an objective, not a bound on the log-likelihood.
+    other than 1, or with `free_bits` (nats), it is an objective, not a bound on the log-likelihood: the divergence of
+    a latent factor, averaged over a batch, then costs at least `free_bits`, so that making it smaller gains nothing
+    (Kingma et al. 2016, appendix C.8). Free bits ask for the closed divergence.
 
     >>> objective = ELBO()
     >>> print(objective.combine(jnp.array([-1.0, -3.0])))
@@ -58,6 +61,14 @@ class ELBO(AbstractObjective):
     splits_kl: ClassVar[bool] = True
     beta: float | Scalar = 1.0
     kl: str = eqx.field(static=True, default="sampled")
+    free_bits: float = eqx.field(static=True, default=0.0)
+
+    def __check_init__(self) -> None:
+        if self.kl not in ("sampled", "closed"):
+            raise UsageError(f"kl={self.kl!r} is not known.", where="ELBO", mend="Use 'sampled' or 'closed'.")
+        if self.free_bits > 0 and not self.closed_kl:
+            what = "free bits are about the divergence of every latent factor, which draws do not give."
+            raise UsageError(what, where="ELBO", mend="Use kl='closed' with free_bits.")
 
     @property
     def closed_kl(self) -> bool:
@@ -72,7 +83,7 @@ class ELBO(AbstractObjective):
         return jnp.mean(log_w)
 
     def penalty(self, kl: Float[Array, " j"]) -> Scalar:
-        return self.beta * jnp.sum(kl)
+        return self.beta * jnp.sum(jnp.maximum(kl, self.free_bits) if self.free_bits > 0 else kl)
 
 
 class IWAE(AbstractObjective):

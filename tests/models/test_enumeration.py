@@ -10,7 +10,7 @@ from scipy import special, stats
 
 from tacit.distributions import Categorical, kl_divergence
 from tacit.gradients import Enumeration
-from tacit.inference.joint import bound_of_row
+from tacit.inference.bound import bound_of_row
 from tacit.models import Components, DiagonalFamily, Encoder, Expert, FullFamily, Gate, MixtureOfExperts
 from tacit.models.enumeration import exact_posterior, log_joints, log_marginal
 from tacit.networks import MLP, Fixed, Linear
@@ -78,7 +78,7 @@ def test_log_p_is_the_elbo_plus_the_divergence_from_q_to_the_posterior(kl: str) 
     keys = jax.random.split(jax.random.key(5), 2)
     encoder = Encoder(MLP.init(keys[0], D + P, (5,)), Gate(Linear.init(keys[1], 5 + D + P, K)))
     objective = ELBO(kl=kl)
-    value, kls, _ = bound_of_row(jax.random.key(0), model, encoder, objective, Enumeration(), 1, y, x)
+    value, kls, _ = bound_of_row(jax.random.key(0), model, encoder((y, x)), objective, Enumeration(), 1, y, x)
     bound = value - objective.penalty(kls) if objective.closed_kl else value
     gap = kl_divergence(encoder((y, x)), exact_posterior(model, y, x))
     assert gap > 0.01

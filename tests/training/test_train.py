@@ -207,3 +207,37 @@ def test_what_does_not_apply_is_an_error(model, data) -> None:
         )
     with pytest.raises(UsageError, match="no optimiser"):
         train(model, None, data, key=jax.random.key(1), optimizer="adamant")
+
+
+def test_model_and_posterior_may_have_optimisers_of_their_own(model, data) -> None:
+    still = Descent(0.0)
+    settings = FAST | {"gradient": Enumeration(), "max_epochs": 2}
+    for optimizer, moves in (((Descent(0.02), still), (True, False)), ((still, Descent(0.02)), (False, True))):
+        begun = (model, make_encoder())
+        fitted = train(*begun, data, key=jax.random.key(1), **settings | {"optimizer": optimizer})
+        ended = (fitted.model, fitted.posterior)
+        assert tuple(not same(a, b, rtol=0, atol=0) for a, b in zip(begun, ended, strict=True)) == moves
+
+
+def test_metrics_are_means_over_the_validation_rows(model, data) -> None:
+    def log_density(key, model, posterior, y, x):
+        return log_marginal(model, y, x)
+
+    def target(key, model, posterior, y, x):
+        return y[0]
+
+    metrics = {"log_density": log_density, "target": target}
+    fitted = train(model, None, data, key=jax.random.key(1), validation=HELD, metrics=metrics, **FAST)
+    assert fitted.metrics["target"].shape == (FAST["max_epochs"],)
+    np.testing.assert_allclose(fitted.metrics["log_density"], fitted.validation, rtol=1e-5)
+    np.testing.assert_allclose(fitted.metrics["target"], np.asarray(data.y)[HELD, 0].mean(), rtol=1e-5)
+
+
+def test_cells_that_are_missing_do_not_count(model, data) -> None:
+    """Rows without their target say nothing: training on them leaves log p at 0 and the model where it was."""
+    unseen = data._replace(y=np.zeros_like(data.y), mask=np.zeros(data.y.shape, bool))
+    fitted = train(model, None, unseen, key=jax.random.key(1), **FAST | {"max_epochs": 2})
+    np.testing.assert_allclose(fitted.training, 0.0, atol=1e-6)
+    seen = train(model, None, data._replace(mask=np.ones(data.y.shape, bool)), key=jax.random.key(1), **FAST)
+    plain = train(model, None, data, key=jax.random.key(1), **FAST)
+    np.testing.assert_allclose(seen.training, plain.training, rtol=1e-4, atol=1e-4)

@@ -8,10 +8,12 @@ from tacit.distributions._base import (
 )
 from tacit.distributions.bernoulli import Bernoulli
 from tacit.distributions.categorical import Categorical, CategoricalColumn
+from tacit.distributions.categoricals import Categoricals
 from tacit.distributions.concrete import Concrete
 from tacit.distributions.concrete_kl import concrete_kl
 from tacit.distributions.concrete_mean import concrete_mean
-from tacit.distributions.divergence import kl_divergence
+from tacit.distributions.concretes import Concretes
+from tacit.distributions.divergence import kl_divergence, kl_factors
 from tacit.distributions.linear_normal import LinearNormal
 from tacit.distributions.mixed import Mixed
 from tacit.distributions.multivariate_normal import MultivariateNormal, TiedMultivariateNormal
@@ -27,7 +29,9 @@ __all__ = [
     "Bernoulli",
     "Categorical",
     "CategoricalColumn",
+    "Categoricals",
     "Concrete",
+    "Concretes",
     "DiagonalNormal",
     "LinearNormal",
     "Mixed",
@@ -39,4 +43,5 @@ __all__ = [
     "concrete_kl",
     "concrete_mean",
     "kl_divergence",
+    "kl_factors",
 ]

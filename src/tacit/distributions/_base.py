@@ -32,7 +32,12 @@ class AbstractReparameterised(AbstractDistribution):
 
 
 class AbstractEnumerable(AbstractDistribution):
-    """A distribution whose events can be listed."""
+    """A distribution whose events can be listed, where there are not too many of them."""
+
+    @property
+    @abc.abstractmethod
+    def n_states(self) -> int:
+        """Number of events."""
 
     @abc.abstractmethod
     def support(self) -> Float[Array, "k ..."]:

@@ -6,17 +6,19 @@ from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float
 
 from tacit._typing import Array, Key, Scalar
-from tacit.distributions._base import AbstractExponentialFamily
+from tacit.distributions._base import AbstractEnumerable, AbstractExponentialFamily
 from tacit.distributions._zeros import times
 
 
-class Bernoulli(AbstractExponentialFamily):
+class Bernoulli(AbstractExponentialFamily, AbstractEnumerable):
     """Independent 0/1 columns: `log p(y) = sum_j y_j a_j - log(1 + exp a_j)` over the present cells, in nats.
 
-    Linear in the event, so a relaxed event in [0, 1] has a value too. Statistics: `[y, observed]` (2 d,).
+    Linear in the event, so a relaxed event in [0, 1] has a value too. Statistics: `[y, observed]` (2 d,). It has
+    2^d states: only small ones can be listed.
 
     Field: `logits` (d,), `a` above.
 
@@ -43,6 +45,18 @@ class Bernoulli(AbstractExponentialFamily):
 
     def sample(self, key: Key) -> Float[Array, " d"]:
         return jax.random.bernoulli(key, self.probs).astype(self.logits.dtype)
+
+    @property
+    def n_states(self) -> int:
+        return int(2**self.n_columns)
+
+    def support(self) -> Float[Array, "s d"]:
+        d = self.n_columns
+        states = np.arange(2**d)[:, None] >> np.arange(d)[::-1] & 1
+        return jnp.asarray(states, self.logits.dtype)
+
+    def log_probs(self) -> Float[Array, " s"]:
+        return jax.vmap(self.log_prob)(self.support())
 
     def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
         terms = times(y, jax.nn.log_sigmoid(self.logits)) + times(1 - y, jax.nn.log_sigmoid(-self.logits))

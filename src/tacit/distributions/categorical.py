@@ -34,6 +34,10 @@ class Categorical(AbstractEnumerable):
     def log_prob(self, event: Float[Array, " k"]) -> Scalar:
         return jnp.sum(times(event, self.log_probs()))
 
+    @property
+    def n_states(self) -> int:
+        return int(self.logits.shape[-1])
+
     def support(self) -> Float[Array, "k k"]:
         return jnp.eye(self.logits.shape[-1], dtype=self.logits.dtype)
 

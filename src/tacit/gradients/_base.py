@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 from jaxtyping import PyTree
@@ -14,6 +14,18 @@ from tacit.distributions import AbstractDistribution
 
 LogWeight = Callable[[AbstractDistribution, Event], Scalar]
 Combine = Callable[[Array], Scalar]
+
+
+class Memory(NamedTuple):
+    """What an estimator carries from step to step; either part may be None.
+
+    `trained`: its own arrays, a baseline or the scale of a control variate, which follow the gradient of the value
+    as model and posterior do: the value holds `sg(L) - L`, with L the loss they are to lower. `running`: figures it
+    replaces itself, such as a moving average; those of the rows of a batch are averaged.
+    """
+
+    trained: PyTree = None
+    running: PyTree = None
 
 
 class AbstractGradient(eqx.Module):
@@ -27,21 +39,24 @@ class AbstractGradient(eqx.Module):
 
     @abc.abstractmethod
     def check(self, q: AbstractDistribution, num_samples: int) -> None:
-        """Raise `UsageError` where the estimator does not apply to this kind of q."""
+        """Raise `UsageError` where the estimator does not apply to this kind of q, or to so many draws."""
 
-    def init(self, key: Key, context: PyTree) -> Any:
-        """The estimator's own state: moving averages, baselines. None for most."""
-        return None
+    def init(self, key: Key, context: PyTree) -> Memory:
+        """What the estimator starts with; `context` is (y, x) of a batch of rows. Nothing for most."""
+        return Memory()
 
     @abc.abstractmethod
     def __call__(
         self,
         key: Key,
-        q: AbstractDistribution,
+        q: Any,
         log_weight: LogWeight,
         combine: Combine,
         num_samples: int,
         context: PyTree,
-        state: Any,
-    ) -> tuple[Scalar, Any]:
-        """The estimate, and the state of the estimator after it."""
+        memory: Memory,
+    ) -> tuple[Scalar, PyTree]:
+        """The estimate for one row, and what replaces `memory.running`; `context` is (y, x) of the row.
+
+        `q` is a distribution that `check` lets pass.
+        """

@@ -10,8 +10,9 @@ from jaxtyping import PyTree
 
 from tacit._errors import UsageError
 from tacit._typing import Array, Key, Scalar
-from tacit.distributions import AbstractDistribution, AbstractEnumerable
-from tacit.gradients._base import AbstractGradient, Combine, LogWeight
+from tacit.distributions import AbstractDistribution
+from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
+from tacit.models.enumeration import check_listable
 
 
 class Enumeration(AbstractGradient):
@@ -21,7 +22,7 @@ class Enumeration(AbstractGradient):
 
     >>> from tacit.distributions import Categorical
     >>> q = Categorical(jnp.log(jnp.array([0.25, 0.75])))
-    >>> value, _ = Enumeration()(jax.random.key(0), q, lambda q, z: 4.0 * z[1], jnp.mean, 1, None, None)
+    >>> value, _ = Enumeration()(jax.random.key(0), q, lambda q, z: 4.0 * z[1], jnp.mean, 1, None, Memory())
     >>> print(value)
     3.0
     """
@@ -29,9 +30,7 @@ class Enumeration(AbstractGradient):
     unbiased: ClassVar[bool] = True
 
     def check(self, q: AbstractDistribution, num_samples: int) -> None:
-        if not isinstance(q, AbstractEnumerable):
-            mend = "Use Pathwise for a continuous latent."
-            raise UsageError(f"the events of {type(q).__name__} cannot be listed.", where="Enumeration", mend=mend)
+        check_listable(q, "Enumeration")
         if num_samples != 1:
             mend = "Use num_samples=1, or a sampled gradient for importance-weighted bounds."
             raise UsageError("listing gives the expectation of one draw.", where="Enumeration", mend=mend)
@@ -39,14 +38,14 @@ class Enumeration(AbstractGradient):
     def __call__(
         self,
         key: Key,
-        q: Any,  # an AbstractEnumerable, as `check` has made sure
+        q: Any,
         log_weight: LogWeight,
         combine: Combine,
         num_samples: int,
         context: PyTree,
-        state: Any,
-    ) -> tuple[Scalar, Any]:
+        memory: Memory,
+    ) -> tuple[Scalar, PyTree]:
         def one(z: Array) -> Scalar:
             return combine(log_weight(q, z)[None])
 
-        return jnp.sum(jnp.exp(q.log_probs()) * jax.vmap(one)(q.support())), state
+        return jnp.sum(jnp.exp(q.log_probs()) * jax.vmap(one)(q.support())), memory.running

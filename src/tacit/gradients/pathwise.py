@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 from tacit._errors import UsageError
 from tacit._typing import Key, Scalar
 from tacit.distributions import AbstractDistribution, AbstractReparameterised
-from tacit.gradients._base import AbstractGradient, Combine, LogWeight
+from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
 
 
 class Pathwise(AbstractGradient):
@@ -21,7 +21,7 @@ class Pathwise(AbstractGradient):
     >>> import jax.numpy as jnp
     >>> from tacit.distributions import DiagonalNormal
     >>> q = lambda m: DiagonalNormal(m, jnp.zeros(1))
-    >>> estimate = lambda m: Pathwise()(jax.random.key(0), q(m), lambda q, z: 3.0 * z[0], jnp.mean, 4, None, None)[0]
+    >>> estimate = lambda m: Pathwise()(jax.random.key(0), q(m), lambda q, z: 3.0 * z[0], jnp.mean, 4, None, Memory())[0]
     >>> print(jax.grad(estimate)(jnp.zeros(1)))
     [3.]
     """
@@ -36,12 +36,12 @@ class Pathwise(AbstractGradient):
     def __call__(
         self,
         key: Key,
-        q: AbstractDistribution,
+        q: Any,
         log_weight: LogWeight,
         combine: Combine,
         num_samples: int,
         context: PyTree,
-        state: Any,
-    ) -> tuple[Scalar, Any]:
+        memory: Memory,
+    ) -> tuple[Scalar, PyTree]:
         draws = jax.vmap(q.sample)(jax.random.split(key, num_samples))
-        return combine(jax.vmap(lambda z: log_weight(q, z))(draws)), state
+        return combine(jax.vmap(lambda z: log_weight(q, z))(draws)), memory.running

@@ -2,65 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Float, Int, PyTree
+from jaxtyping import Float, PyTree
 
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
-from tacit.distributions import kl_divergence
-from tacit.gradients import AbstractGradient
+from tacit.gradients import AbstractGradient, Memory
+from tacit.inference.bound import bound_of_row, weighted
+from tacit.inference.noise import Noise
 from tacit.inference.optimizers import AbstractOptimizer
+from tacit.inference.procedure import AbstractProcedure, State, Summary, posteriors
 from tacit.models import AbstractConditional, LatentModel
-from tacit.models.enumeration import exact_posterior, log_marginal
+from tacit.models.enumeration import log_marginal
 from tacit.networks import partition
-from tacit.objectives import AbstractObjective, Terms
+from tacit.objectives import AbstractObjective
 
 
-class State(NamedTuple):
-    """Where the procedure stands."""
+class Joint(AbstractProcedure):
+    """Gradient ascent on the objective in the parameters of the model, of q and of the estimator together.
 
-    model: LatentModel
-    posterior: AbstractConditional | None
-    optimizer: Any  # moments of the trained arrays
-    gradient: Any  # the state of the gradient estimator
-    skipped: Int[Array, ""]  # steps that were not finite and not taken
-
-
-class Summary(NamedTuple):
-    """What a batch says: sums over its rows, so that batches, chunks and hosts add up."""
-
-    bound: Scalar
-    weight: Scalar
-    gradient: PyTree
-    estimator: Any  # the next state of the gradient estimator
-
-
-class Noise(NamedTuple):
-    """Standard deviations of the normal noise that training adds to covariates and to targets; None adds none."""
-
-    x: float | Scalar | None = None
-    y: float | Scalar | None = None
-
-    def added(self, key: Key, batch: Batch) -> Batch:
-        """The batch with noise of its own added."""
-        key_x, key_y = jax.random.split(key)
-        x, y = batch.x, batch.y
-        if self.x is not None:
-            x = x + self.x * jax.random.normal(key_x, x.shape, x.dtype)
-        if self.y is not None:
-            y = y + self.y * jax.random.normal(key_y, y.shape, y.dtype)
-        return batch._replace(x=x, y=y)
-
-
-class Joint(eqx.Module):
-    """Gradient ascent on the objective in the parameters of the model and of q together.
-
-    Without a posterior, q is exact: the states of z are listed, and the bound is `log p(y | x)` itself.
+    Without a posterior, q is exact: the states of z are listed, and the bound is `log p(y | x)` itself. The optimiser
+    sees the triple (model, posterior, the estimator's own arrays): `Separate` gives each its own.
     """
 
     objective: AbstractObjective
@@ -70,95 +37,71 @@ class Joint(eqx.Module):
     num_samples: int = eqx.field(static=True, default=1)
 
     def init(self, key: Key, model: LatentModel, posterior: AbstractConditional | None, sample: Batch) -> State:
-        """The state before the first step; `sample` is any batch of rows."""
-        trained, _ = partition((model, posterior))
-        estimator = None if posterior is None else self.gradient.init(key, (sample.y, sample.x))
-        return State(model, posterior, self.optimizer.init(trained), estimator, jnp.zeros((), jnp.int32))
+        memory = Memory() if posterior is None else self.gradient.init(key, (sample.y, sample.x))
+        trained, _ = partition((model, posterior, memory.trained))
+        zero = jnp.zeros((), jnp.int32)
+        return State(model, posterior, self.optimizer.init(trained), memory, zero, zero)
 
     def summarise(self, key: Key, state: State, batch: Batch) -> Summary:
         """The gradient of the summed objective over a batch."""
-        trained, rest = partition((state.model, state.posterior))
+        trained, rest = partition((state.model, state.posterior, state.memory.trained))
         if self.noise is not None:
             key, key_noise = jax.random.split(key)
             batch = self.noise.added(key_noise, batch)
 
         def objective(arrays: PyTree) -> tuple[Scalar, tuple[Scalar, Any]]:
-            model, q = eqx.combine(arrays, rest)
-            bound, estimator = self._total(key, model, q, batch, state.gradient)
-            return bound, (bound, estimator)
+            model, posterior, own = eqx.combine(arrays, rest)
+            bound, running = self.total(key, model, posterior, batch, Memory(own, state.memory.running))
+            return bound, (bound, running)
 
-        gradient, (bound, estimator) = jax.grad(objective, has_aux=True)(trained)
-        return Summary(bound, jnp.sum(batch.weight), gradient, estimator)
+        gradient, (bound, running) = jax.grad(objective, has_aux=True)(trained)
+        return Summary(bound, jnp.sum(batch.weight), gradient, running)
 
     def update(self, state: State, summary: Summary) -> State:
         """One step along the mean gradient; a step that is not finite is counted and not taken."""
-        trained, rest = partition((state.model, state.posterior))
+        trained, rest = partition((state.model, state.posterior, state.memory.trained))
         scale = -1 / jnp.maximum(summary.weight, 1e-12)
         descent = jax.tree.map(lambda g: scale * g, summary.gradient)
         finite = jnp.isfinite(optax.tree.norm(descent)) & jnp.isfinite(summary.bound)
         updates, moments = self.optimizer.update(descent, state.optimizer, trained)
-        moved = (optax.apply_updates(trained, updates), moments, summary.estimator)
-        stayed = (trained, state.optimizer, state.gradient)
+        moved = (optax.apply_updates(trained, updates), moments, summary.running)
+        stayed = (trained, state.optimizer, state.memory.running)
         taken = finite & (summary.weight > 0)
-        trained, moments, estimator = jax.tree.map(lambda new, old: jnp.where(taken, new, old), moved, stayed)
-        model, posterior = eqx.combine(trained, rest)
-        return State(model, posterior, moments, estimator, state.skipped + ~finite)
+        trained, moments, running = jax.tree.map(lambda new, old: jnp.where(taken, new, old), moved, stayed)
+        model, posterior, own = eqx.combine(trained, rest)
+        return State(model, posterior, moments, Memory(own, running), state.skipped + ~finite, state.step + 1)
 
     def evaluate(self, key: Key, state: State, batch: Batch) -> tuple[Scalar, Scalar]:
-        """The summed objective over a batch without noise, and the summed weight."""
-        bound, _ = self._total(key, state.model, state.posterior, batch, state.gradient)
+        bound, _ = self.total(key, state.model, state.posterior, batch, state.memory)
         return bound, jnp.sum(batch.weight)
 
-    def infer(self, state: State, batch: Batch) -> Any:
-        """q for every row of a batch, stacked."""
-        if state.posterior is None:
-            return jax.vmap(lambda y, x: exact_posterior(state.model, y, x))(batch.y, batch.x)
-        encoder = state.posterior
-        return jax.vmap(lambda y, x: encoder((y, x)))(batch.y, batch.x)
-
-    def _total(
-        self, key: Key, model: LatentModel, posterior: AbstractConditional | None, batch: Batch, estimator: Any
+    def total(
+        self, key: Key, model: LatentModel, posterior: AbstractConditional | None, batch: Batch, memory: Memory
     ) -> tuple[Scalar, Any]:
-        """The weighted sum of the objective over the rows, and the next state of the gradient estimator."""
+        """The weighted sum of the objective over the rows, and what replaces the estimator's running figures."""
         if posterior is None:
-            rows = jax.vmap(lambda y, x: log_marginal(model, y, x))(batch.y, batch.x)
-            return _weighted(rows, batch.weight), None
+            rows = jax.vmap(lambda y, x, o: log_marginal(model, y, x, o))(batch.y, batch.x, batch.mask)
+            return weighted(rows, batch.weight), None
+        return self.bound(key, model, posteriors(model, posterior, batch), batch, memory)
+
+    def bound(self, key: Key, model: LatentModel, qs: Any, batch: Batch, memory: Memory) -> tuple[Scalar, Any]:
+        """The same, of posteriors that are given, one a row."""
+
+        def row(key: Key, q: Any, y: Array, x: Any, observed: Any) -> tuple[Scalar, Float[Array, " j"], Any]:
+            sampling = (self.objective, self.gradient, self.num_samples)
+            return bound_of_row(key, model, q, *sampling, y, x, observed, memory)
+
         keys = jax.random.split(key, batch.y.shape[0])
-
-        def row(key: Key, y: Array, x: Array) -> tuple[Scalar, Float[Array, " j"], Any]:
-            return bound_of_row(key, model, posterior, self.objective, self.gradient, self.num_samples, y, x, estimator)
-
-        values, kls, estimators = jax.vmap(row)(keys, batch.y, batch.x)
-        total, weight = _weighted(values, batch.weight), jnp.sum(batch.weight)
+        values, kls, running = jax.vmap(row)(keys, qs, batch.y, batch.x, batch.mask)
+        total, weight = weighted(values, batch.weight), jnp.sum(batch.weight)
         if self.objective.closed_kl:
             mean = jnp.where(batch.weight[:, None] > 0, batch.weight[:, None] * kls, 0.0).sum(0)
             total = total - weight * self.objective.penalty(mean / jnp.maximum(weight, 1e-12))
-        return total, jax.tree.map(lambda a: a.mean(0), estimators)
+        present = batch.weight > 0
+        return total, jax.tree.map(lambda a: _mean(a, present), running)
 
 
-def bound_of_row(
-    key: Key,
-    model: LatentModel,
-    posterior: AbstractConditional,
-    objective: AbstractObjective,
-    gradient: AbstractGradient,
-    num_samples: int,
-    y: Array,
-    x: Any,
-    estimator: Any = None,
-) -> tuple[Scalar, Float[Array, " j"], Any]:
-    """The objective of one row without its closed-form penalty, the KL divergences of that, the estimator's state."""
-    context = model.context(x)
-    q, prior = posterior((y, x)), model.prior(context)
-
-    def log_weight(q: Any, z: Array) -> Scalar:
-        return objective.log_weight(Terms(model.likelihood((z, context)).log_prob(y), prior.log_prob(z), q.log_prob(z)))
-
-    value, estimator = gradient(key, q, log_weight, objective.combine, num_samples, (y, x), estimator)
-    kl = jnp.atleast_1d(kl_divergence(q, prior)) if objective.closed_kl else jnp.zeros(1, value.dtype)
-    return value, kl, estimator
-
-
-def _weighted(values: Float[Array, " n"], weight: Float[Array, " n"]) -> Scalar:
-    """The weighted sum; padding may hold anything."""
-    return jnp.sum(jnp.where(weight > 0, weight * values, 0.0))
+def _mean(values: Float[Array, "n ..."], present: Array) -> Array:
+    """The mean over rows that are not padding."""
+    kept = jnp.where(present.reshape(-1, *[1] * (values.ndim - 1)), values, 0.0)
+    return jnp.sum(kept, axis=0) / jnp.maximum(jnp.sum(present), 1)

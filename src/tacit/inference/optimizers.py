@@ -81,6 +81,32 @@ class Descent(AbstractOptimizer):
         return self.learning_rate * jnp.where(jnp.asarray(self.decay_steps) > 0, fallen, 1.0)
 
 
+class Separate(AbstractOptimizer):
+    """An optimiser for each part of (model, posterior, the gradient estimator's own arrays).
+
+    >>> separate = Separate(Descent(0.1, rule="sgd"), Descent(0.2, rule="sgd"))
+    >>> parameters = (jnp.zeros(1), jnp.zeros(1), None)
+    >>> step, _ = separate.update((jnp.ones(1), jnp.ones(1), None), separate.init(parameters), parameters)
+    >>> print(step)
+    (Array([-0.1], dtype=float32), Array([-0.2], dtype=float32), None)
+    """
+
+    model: AbstractOptimizer
+    posterior: AbstractOptimizer
+    estimator: AbstractOptimizer = Descent(1e-3)
+
+    def init(self, parameters: PyTree) -> Any:
+        return tuple(o.init(part) for o, part in zip(self._parts, parameters, strict=True))
+
+    def update(self, gradient: PyTree, state: Any, parameters: PyTree) -> tuple[PyTree, Any]:
+        moved = [o.update(g, s, part) for o, g, s, part in zip(self._parts, gradient, state, parameters, strict=True)]
+        return tuple(step for step, _ in moved), tuple(moments for _, moments in moved)
+
+    @property
+    def _parts(self) -> tuple[AbstractOptimizer, ...]:
+        return self.model, self.posterior, self.estimator
+
+
 class Transformation(AbstractOptimizer):
     """A transformation of Optax as it is."""
 
@@ -94,7 +120,12 @@ class Transformation(AbstractOptimizer):
 
 
 def as_optimizer(optimizer: Any) -> AbstractOptimizer:
-    """An optimiser of ours, of Optax, or by name; raises `UsageError` for anything else."""
+    """An optimiser of ours, of Optax, or by name; or one for the model and one for the posterior, in a pair.
+
+    Raises `UsageError` for anything else.
+    """
+    if isinstance(optimizer, tuple) and not isinstance(optimizer, optax.GradientTransformation) and len(optimizer) == 2:
+        return Separate(*(as_optimizer(part) for part in optimizer))
     if isinstance(optimizer, AbstractOptimizer):
         return optimizer
     if isinstance(optimizer, optax.GradientTransformation):

@@ -61,7 +61,13 @@ class LatentModel(eqx.Module):
         z = self.prior(context).sample(key_z)
         return z, self.likelihood((z, context)).sample(key_y)
 
+    def log_likelihood(self, z: Event, context: PyTree, y: Event, observed: Any = None) -> Scalar:
+        """`log p(y | z, x)` in nats, in a context that `context` made; of the cells that are present, where told."""
+        likelihood: Any = self.likelihood((z, context))
+        log_prob: Scalar = likelihood.log_prob(y) if observed is None else likelihood.log_prob(y, observed)
+        return log_prob
+
     def log_joint(self, z: Event, y: Event, x: Any = None) -> tuple[Scalar, Scalar]:
         """The two terms `log p(z | x)` and `log p(y | z, x)`, in nats."""
         context = self.context(x)
-        return self.prior(context).log_prob(z), self.likelihood((z, context)).log_prob(y)
+        return self.prior(context).log_prob(z), self.log_likelihood(z, context, y)

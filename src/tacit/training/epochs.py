@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,9 +12,12 @@ from jaxtyping import Bool, Float, Int
 
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
-from tacit.inference.joint import Joint, State
+from tacit.inference.bound import weighted
+from tacit.inference.procedure import AbstractProcedure, State
 
 VALIDATION_TILE = 1024  # rows judged at once
+
+Metric = Callable[[Key, Any, Any, Array, Any], Scalar]  # of key, model, posterior, y and x of one row
 
 
 class Course(NamedTuple):
@@ -47,7 +51,7 @@ def gather(data: Batch, index: Int[Array, " b"]) -> Batch:
     return Batch(y, x, mask, weight, index)
 
 
-def begin(procedure: Joint, key: Key, model: Any, posterior: Any, sample: Batch) -> Course:
+def begin(procedure: AbstractProcedure, key: Key, model: Any, posterior: Any, sample: Batch) -> Course:
     """A member before its first epoch."""
     key, key_init = jax.random.split(key)
     state = procedure.init(key_init, model, posterior, sample)
@@ -57,7 +61,7 @@ def begin(procedure: Joint, key: Key, model: Any, posterior: Any, sample: Batch)
 
 @eqx.filter_jit
 def run(
-    procedure: Joint,
+    procedure: AbstractProcedure,
     courses: Course,
     data: Batch,
     rows: Int[Array, "m r"],
@@ -67,15 +71,19 @@ def run(
     *,
     batch_size: int,
     chunk: int,
-) -> tuple[Course, Float[Array, "c m 2"]]:
-    """Up to `n_epochs` (at most `chunk`) epochs of all members, and the bounds of each: training and validation."""
+    metrics: tuple[Metric, ...] = (),
+) -> tuple[Course, Float[Array, "c m f"]]:
+    """Up to `n_epochs` (at most `chunk`) epochs of all members, and what is seen of each.
+
+    That is the mean bound in training, on the validation rows, and the metrics there.
+    """
 
     def member(
-        procedure: Joint, course: Course, rows: Array, validation: Array, limits: Limits
+        procedure: AbstractProcedure, course: Course, rows: Array, validation: Array, limits: Limits
     ) -> tuple[Course, Array]:
-        return _epoch(procedure, course, data, rows, validation, limits, batch_size)
+        return _epoch(procedure, course, data, rows, validation, limits, batch_size, metrics)
 
-    history = jnp.full((chunk, rows.shape[0], 2), jnp.nan)
+    history = jnp.full((chunk, rows.shape[0], 2 + len(metrics)), jnp.nan)
     arrays, rest = eqx.partition(courses, eqx.is_array)
 
     def body(carry: tuple[Array, Any, Array]) -> tuple[Array, Any, Array]:
@@ -92,8 +100,15 @@ def run(
 
 
 def _epoch(
-    procedure: Joint, course: Course, data: Batch, rows: Array, validation: Array, limits: Limits, batch_size: int
-) -> tuple[Course, Float[Array, " 2"]]:
+    procedure: AbstractProcedure,
+    course: Course,
+    data: Batch,
+    rows: Array,
+    validation: Array,
+    limits: Limits,
+    batch_size: int,
+    metrics: tuple[Metric, ...],
+) -> tuple[Course, Float[Array, " f"]]:
     """One pass of one member over its rows in a new order, and the judgement of what came of it."""
     key_order, key_steps = jax.random.split(jax.random.fold_in(course.key, 1 + course.epoch))
     steps = -(-rows.shape[0] // batch_size)
@@ -113,7 +128,7 @@ def _epoch(
     state = eqx.combine(trained, rest)
     total, weight = jnp.sum(sums, axis=0)
     # the same draws judge every epoch, so that epochs differ by their parameters alone
-    value = _judge(procedure, jax.random.fold_in(course.key, 0), state, data, validation)
+    value, *measured = _judge(procedure, jax.random.fold_in(course.key, 0), state, data, validation, metrics)
     better = value > course.best_value if validation.shape[0] else jnp.ones((), bool)
     epoch = course.epoch + 1
     new = Course(
@@ -125,26 +140,41 @@ def _epoch(
         epoch,
         (epoch >= limits.max_epochs) | (epoch - jnp.where(better, epoch, course.best_epoch) >= limits.patience),
     )
-    seen = jnp.stack([total / weight, value])  # NaN where no batch was finite
+    seen = jnp.stack([total / weight, value, *measured])  # NaN where no batch was finite
     seen = jnp.where(course.stopped, jnp.nan, seen)
     return _where(course.stopped, course, new), seen
 
 
-def _judge(procedure: Joint, key: Key, state: State, data: Batch, rows: Int[Array, " v"]) -> Scalar:
-    """The mean bound over the rows; NaN where there are none."""
+def _judge(
+    procedure: AbstractProcedure,
+    key: Key,
+    state: State,
+    data: Batch,
+    rows: Int[Array, " v"],
+    metrics: tuple[Metric, ...],
+) -> Float[Array, " f"]:
+    """The mean bound over the rows, and the mean metrics; NaN where there are no rows."""
     if not rows.shape[0]:
-        return jnp.asarray(jnp.nan)
+        return jnp.full(1 + len(metrics), jnp.nan)
     tiles = -(-rows.shape[0] // VALIDATION_TILE)
     size = -(-rows.shape[0] // tiles)
     padded = jnp.pad(rows, (0, tiles * size - rows.shape[0]), constant_values=data.weight.shape[0])
 
-    def tile(inputs: tuple[Array, Array]) -> tuple[Scalar, Scalar]:
+    def tile(inputs: tuple[Array, Array]) -> tuple[Array, Scalar]:
         key, index = inputs
-        return procedure.evaluate(key, state, gather(data, index))
+        batch = gather(data, index)
+        bound, weight = procedure.evaluate(key, state, batch)
+        sums = [bound]
+        for i, metric in enumerate(metrics, 1):
+            keys = jax.random.split(jax.random.fold_in(key, i), size)
+            places = (0, None, None, 0, 0)
+            values = eqx.filter_vmap(metric, in_axes=places)(keys, state.model, state.posterior, batch.y, batch.x)
+            sums.append(weighted(values, batch.weight))
+        return jnp.stack(sums), weight
 
     keys = jax.random.split(key, tiles)
-    bounds, weights = jax.lax.map(tile, (keys, padded.reshape(tiles, size)))
-    return jnp.sum(bounds) / jnp.maximum(jnp.sum(weights), 1e-12)
+    sums, weights = jax.lax.map(tile, (keys, padded.reshape(tiles, size)))
+    return jnp.sum(sums, axis=0) / jnp.maximum(jnp.sum(weights), 1e-12)
 
 
 def _where(condition: Bool[Array, ""], new: Any, old: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,11 +18,13 @@ from tacit._typing import Key
 from tacit.data.batch import Batch
 from tacit.gradients import AbstractGradient, Pathwise
 from tacit.inference.fit import Progress, quiet
-from tacit.inference.joint import Joint, Noise
+from tacit.inference.joint import Joint
+from tacit.inference.noise import Noise
 from tacit.inference.optimizers import AbstractOptimizer, Descent, as_optimizer
+from tacit.inference.procedure import AbstractProcedure, posterior_of_row
 from tacit.models import AbstractConditional, LatentModel
 from tacit.objectives import ELBO, AbstractObjective
-from tacit.training.epochs import Course, Limits, begin, gather, run
+from tacit.training.epochs import Course, Limits, Metric, begin, gather, run
 from tacit.training.population import Population, spread_settings, take
 
 CHUNK = 64  # most epochs between two looks
@@ -45,7 +47,8 @@ class Fitted:
 
     `training`, `validation`: mean bound of each epoch, (epochs, ...), NaN once a member has stopped;
     `value`: the best validation bound (without validation rows the last training bound), nats a row;
-    `best_epoch`: the epoch whose parameters these are; `skipped`: steps not taken because they were not finite.
+    `best_epoch`: the epoch whose parameters these are; `skipped`: steps not taken because they were not finite;
+    `metrics`: of every metric its mean over the validation rows after each epoch, (epochs, ...).
     """
 
     model: Any
@@ -58,6 +61,7 @@ class Fitted:
     skipped: Any
     verdict: Any
     seconds: float
+    metrics: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
 
 def train(
@@ -71,21 +75,27 @@ def train(
     optimizer: Any = None,
     num_samples: int = 1,
     noise: Noise | None = None,
+    procedure: Callable[..., AbstractProcedure] = Joint,
     batch_size: int = 128,
     max_epochs: int | Int[np.ndarray, " m"] = 100,
     patience: int | None = None,
     validation: Int[np.ndarray, " v"] | None = None,
     population: Population | None = None,
+    metrics: Mapping[str, Metric] | None = None,
     callbacks: Sequence[Callable[[Epoch], None]] = (),
     progress: Progress = quiet,
 ) -> Fitted:
     """Maximise an objective over the rows of `data` in the parameters of model and posterior.
 
     Where `posterior` is None the latent is listed and the objective is `log p(y | x)`. `data` holds y (n, d),
-    x (n, p) or None, and weight (n,) or None. `validation` are the places of rows that are not trained on but
-    judge every epoch: the parameters of the best epoch are kept, and after `patience` epochs without a better one
-    training ends. With a `population`, all arrays of model and posterior, and settings that differ, have a leading
-    member axis, and `validation` is part of it.
+    x (n, p) or None, mask (n, d) or None (cells that are missing hold 0 in y), and weight (n,) or None. `optimizer`
+    is one of ours, of Optax, a name, or a pair, for the model and for the posterior. `procedure` makes the procedure
+    from objective, gradient, optimizer, noise and num_samples: `Joint` improves everything at once. `validation` are
+    the places of rows that are not trained on but judge every epoch: the parameters of the best epoch are kept, and
+    after `patience` epochs without a better one training ends. With a `population`, all arrays of model and
+    posterior, and settings that differ, have a leading member axis, and `validation` is part of it. `metrics` are
+    functions `(key, model, posterior, y, x)` of one row, whose means over the validation rows are kept after every
+    epoch; `callbacks` see the bounds after every chunk of epochs.
 
     Raises `UsageError` for a gradient or an objective that does not apply, `FitError` where no epoch was finite.
 
@@ -104,6 +114,7 @@ def train(
     """
     began = time.perf_counter()
     objective, gradient = objective or ELBO(), gradient or Pathwise()
+    named = dict(metrics or {})
     n = len(data.y)
     single = population is None
     if population is None:
@@ -117,7 +128,7 @@ def train(
         raise UsageError("the population says which rows judge.", where="validation", mend="Leave it out.")
     size = population.size
     chosen: AbstractOptimizer = Descent() if optimizer is None else as_optimizer(optimizer)
-    procedure = spread_settings(Joint(objective, gradient, chosen, noise, num_samples), size)
+    chosen_procedure = spread_settings(procedure(objective, gradient, chosen, noise, num_samples), size)
     rows = Batch(
         jnp.asarray(data.y, jnp.float32),
         None if data.x is None else jnp.asarray(data.x, jnp.float32),
@@ -127,24 +138,23 @@ def train(
     )
     sample = gather(rows, jnp.arange(min(n, batch_size)))
     if posterior is not None:
-        q = take(posterior, 0)((sample.y[0], None if sample.x is None else sample.x[0]))
-        gradient.check(q, num_samples)
+        gradient.check(posterior_of_row(take(posterior, 0), sample), num_samples)
         if objective.closed_kl and not objective.splits_kl:
             raise UsageError(f"{type(objective).__name__} has no closed KL divergence.", mend="Sample it.")
     keys = jax.random.split(key, size)
-    courses = eqx.filter_vmap(lambda p, k, m, q: begin(p, k, m, q, sample))(procedure, keys, model, posterior)
+    courses = eqx.filter_vmap(lambda p, k, m, q: begin(p, k, m, q, sample))(chosen_procedure, keys, model, posterior)
     ends = np.broadcast_to(np.asarray(max_epochs, np.int32), (size,))
     longest = int(ends.max())
     limits = Limits(jnp.asarray(ends), jnp.full(size, longest + 1 if patience is None else patience, jnp.int32))
     batch = min(batch_size, population.rows.shape[1])
-    keeper = _Keeper(courses, size)
+    keeper = _Keeper(courses, size, tuple(named))
     alive, done, n_epochs = np.arange(size), 0, 1
     progress("training", 0, longest)
     while len(alive):
         part = population.take(alive)
         began_chunk = time.perf_counter()
         courses, seen = run(
-            take(procedure, alive),
+            take(chosen_procedure, alive),
             courses,
             rows,
             jnp.asarray(part.rows),
@@ -153,6 +163,7 @@ def train(
             jnp.asarray(n_epochs),
             batch_size=batch,
             chunk=CHUNK,
+            metrics=tuple(named.values()),
         )
         stopped = np.asarray(courses.stopped)
         ran = min(n_epochs, longest - done) if not stopped.all() else int(np.max(courses.epoch)) - done
@@ -176,19 +187,23 @@ def train(
 class _Keeper:
     """Collects members as they stop."""
 
-    def __init__(self, courses: Course, size: int) -> None:
-        self.size = size
+    def __init__(self, courses: Course, size: int, metrics: tuple[str, ...]) -> None:
+        self.size, self.metrics = size, metrics
         self.seen: list[np.ndarray] = []
         self.final: Any = jax.tree.map(lambda a: np.array(a), _kept(courses))
 
     def record(self, done: int, alive: np.ndarray, seen: np.ndarray) -> None:
-        values = np.full((len(seen), self.size, 2), np.nan, np.float32)
+        values = np.full((len(seen), self.size, 2 + len(self.metrics)), np.nan, np.float32)
         values[:, alive] = seen
         self.seen.append(values)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         every = np.concatenate(self.seen)
         return every[..., 0], every[..., 1]
+
+    def measured(self) -> dict[str, np.ndarray]:
+        every = np.concatenate(self.seen)
+        return {name: every[..., 2 + i] for i, name in enumerate(self.metrics)}
 
     def keep(self, alive: np.ndarray, courses: Course) -> None:
         def put(whole: np.ndarray, part: Any) -> None:
@@ -205,10 +220,12 @@ class _Keeper:
             raise FitError("no epoch gave a finite objective.", mend="Lower the learning rate, or look at the data.")
         verdict = [_verdict(*m) for m in zip(validation.T, value, epochs, ends, strict=True)]
         arrays = (training, validation, value, best_epoch, epochs, skipped, np.array(verdict))
+        measured = self.measured()
         if single:
             model, posterior = take(model, 0), take(posterior, 0)
             arrays = (training[:, 0], validation[:, 0], *(a[0] for a in arrays[2:]))
-        return Fitted(model, posterior, *arrays, seconds)
+            measured = {name: values[:, 0] for name, values in measured.items()}
+        return Fitted(model, posterior, *arrays, seconds, measured)
 
 
 def _kept(courses: Course) -> Any:
