@@ -9,6 +9,7 @@ from tacit.distributions._base import (
 from tacit.distributions.bernoulli import Bernoulli
 from tacit.distributions.categorical import Categorical, CategoricalColumn
 from tacit.distributions.categoricals import Categoricals
+from tacit.distributions.chain import Chain
 from tacit.distributions.concrete import Concrete
 from tacit.distributions.concrete_kl import concrete_kl
 from tacit.distributions.concrete_mean import concrete_mean
@@ -30,6 +31,7 @@ __all__ = [
     "Categorical",
     "CategoricalColumn",
     "Categoricals",
+    "Chain",
     "Concrete",
     "Concretes",
     "DiagonalNormal",

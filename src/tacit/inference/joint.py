@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -16,7 +17,7 @@ from tacit.gradients import AbstractGradient, Memory
 from tacit.inference.bound import bound_of_row, weighted
 from tacit.inference.noise import Noise
 from tacit.inference.optimizers import AbstractOptimizer
-from tacit.inference.procedure import AbstractProcedure, State, Summary, posteriors
+from tacit.inference.procedure import AbstractProcedure, State, Summary, evidence
 from tacit.models import AbstractConditional, LatentModel
 from tacit.models.enumeration import log_marginal
 from tacit.networks import partition
@@ -37,7 +38,7 @@ class Joint(AbstractProcedure):
     num_samples: int = eqx.field(static=True, default=1)
 
     def init(self, key: Key, model: LatentModel, posterior: AbstractConditional | None, sample: Batch) -> State:
-        memory = Memory() if posterior is None else self.gradient.init(key, (sample.y, sample.x))
+        memory = self.gradient.init(key, (sample.y, sample.x)) if self.samples(posterior) else Memory()
         trained, _ = partition((model, posterior, memory.trained))
         zero = jnp.zeros((), jnp.int32)
         return State(model, posterior, self.optimizer.init(trained), memory, zero, zero)
@@ -79,20 +80,28 @@ class Joint(AbstractProcedure):
         self, key: Key, model: LatentModel, posterior: AbstractConditional | None, batch: Batch, memory: Memory
     ) -> tuple[Scalar, Any]:
         """The weighted sum of the objective over the rows, and what replaces the estimator's running figures."""
-        if posterior is None:
+        if not self.samples(posterior):
             rows = jax.vmap(lambda y, x, o: log_marginal(model, y, x, o))(batch.y, batch.x, batch.mask)
             return weighted(rows, batch.weight), None
-        return self.bound(key, model, posteriors(model, posterior, batch), batch, memory)
+        encoder: Any = posterior
+        return self.bound(key, model, lambda _, *row: encoder(evidence(*row)), batch, memory)
 
-    def bound(self, key: Key, model: LatentModel, qs: Any, batch: Batch, memory: Memory) -> tuple[Scalar, Any]:
-        """The same, of posteriors that are given, one a row."""
+    def samples(self, posterior: AbstractConditional | None) -> bool:
+        """Whether z is drawn, so that the gradient estimator has work to do."""
+        return posterior is not None
 
-        def row(key: Key, q: Any, y: Array, x: Any, observed: Any) -> tuple[Scalar, Float[Array, " j"], Any]:
+    def bound(
+        self, key: Key, model: LatentModel, q_of_row: Callable[..., Any], batch: Batch, memory: Memory, own: Any = None
+    ) -> tuple[Scalar, Any]:
+        """The same with `q_of_row(own of the row, y, x, observed)` as the posterior of a row."""
+
+        def row(key: Key, own: Any, y: Array, x: Any, observed: Any) -> tuple[Scalar, Float[Array, " j"], Any]:
+            q = q_of_row(own, y, x, observed)
             sampling = (self.objective, self.gradient, self.num_samples)
             return bound_of_row(key, model, q, *sampling, y, x, observed, memory)
 
         keys = jax.random.split(key, batch.y.shape[0])
-        values, kls, running = jax.vmap(row)(keys, qs, batch.y, batch.x, batch.mask)
+        values, kls, running = jax.vmap(row)(keys, own, batch.y, batch.x, batch.mask)
         total, weight = weighted(values, batch.weight), jnp.sum(batch.weight)
         if self.objective.closed_kl:
             mean = jnp.where(batch.weight[:, None] > 0, batch.weight[:, None] * kls, 0.0).sum(0)
