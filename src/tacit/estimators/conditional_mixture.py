@@ -93,7 +93,8 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         selection_: the settings that were chosen; n_components_: their number of components.
         component_labels_: the member and the component of each column of `responsibilities`.
         verdict_, converged_, n_iter_: how training ended, and the most epochs of a member.
-        scale_floor_: least s.d. (t,) of a component, in the units of the targets (of the logarithm if positive).
+        scale_floor_, scale_ceiling_: least and greatest s.d. (t,) of a component, in the units of the targets (of the
+            logarithm if positive); None for targets without a scale, the second also for inference="em".
         findings_: what a person should know about the table and the fit.
         n_features_in_, feature_names_in_: of X.
 
@@ -280,7 +281,8 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
 
     def _answer_with(self, model: ConditionalTable) -> None:
         self.model_, self.target_names_ = model, list(model.targets)
-        self.scale_floor_, self.component_labels_ = model.floors(), model.component_labels()
+        self.scale_floor_, self.scale_ceiling_ = model.floors(), model.ceilings()
+        self.component_labels_ = model.component_labels()
 
     def _parameters(self, seed: int) -> dict[str, Any]:
         """The parameters that JSON can hold."""

@@ -22,6 +22,7 @@ from tacit.distributions import (
     Poisson,
 )
 from tacit.models.latent import AbstractConditional
+from tacit.models.limits import location, log_scale, within_ball
 from tacit.networks import Fixed, Linear
 
 
@@ -44,49 +45,64 @@ class AbstractFamily(eqx.Module):
         """Numbers of k components that lie apart and together cover a standardised target."""
 
 
-class DiagonalFamily(AbstractFamily):
-    """Independent normals: d means, and d scales `floor + exp(raw)`. Field: `floor` (d,), standardised."""
+class AbstractNormalFamily(AbstractFamily):
+    """Normals of d standardised targets, of which `floor` (d,) is the least scale.
 
-    numeric: ClassVar[bool] = True
-    floor: Fixed
-
-    @property
-    def width(self) -> int:
-        return 2 * self.floor.value.shape[-1]
-
-    def __call__(self, raw: Float[Array, " r"]) -> DiagonalNormal:
-        loc, log_scale = jnp.split(raw, 2)
-        return DiagonalNormal(loc, jnp.logaddexp(log_scale, jnp.log(self.floor.value)))
-
-    def spread(self, key: Key, k: int) -> Float[Array, "k r"]:
-        return _spread_normals(key, k, self.width // 2, self.width // 2)
-
-
-class FullFamily(AbstractFamily):
-    """A normal with a full covariance: d means, d (d + 1) / 2 entries of its Cholesky factor.
-
-    The diagonal of the factor, the scale of each target given those before it, is `floor + exp(raw)`.
-    Field: `floor` (d,), standardised.
+    With a `ceiling` (d,) it is also the greatest, and with a `reach` (d,) means lie within ±reach: a logged target
+    has both, since the mean of a log-normal, exp(mu + sigma²/2), has no bound without them.
     """
 
     numeric: ClassVar[bool] = True
     floor: Fixed
+    ceiling: Fixed | None = None
+    reach: Fixed | None = None
+
+    @property
+    def _d(self) -> int:
+        return int(self.floor.value.shape[-1])
+
+    def _loc(self, raw: Float[Array, " d"]) -> Float[Array, " d"]:
+        return location(raw, None if self.reach is None else self.reach.value)
+
+    def _log_scale(self, raw: Float[Array, " d"]) -> Float[Array, " d"]:
+        return log_scale(raw, self.floor.value, None if self.ceiling is None else self.ceiling.value)
+
+    def spread(self, key: Key, k: int) -> Float[Array, "k r"]:
+        return _spread_normals(key, k, self._d, self.width - self._d)
+
+
+class DiagonalFamily(AbstractNormalFamily):
+    """Independent normals: d means, and d scales `floor + exp(raw)`, smoothly held below the ceiling."""
 
     @property
     def width(self) -> int:
-        d = self.floor.value.shape[-1]
-        return d + d * (d + 1) // 2
+        return 2 * self._d
+
+    def __call__(self, raw: Float[Array, " r"]) -> DiagonalNormal:
+        loc, scale = jnp.split(raw, 2)
+        return DiagonalNormal(self._loc(loc), self._log_scale(scale))
+
+
+class FullFamily(AbstractNormalFamily):
+    """A normal with a full covariance: d means, d (d + 1) / 2 entries of its Cholesky factor.
+
+    The diagonal of the factor, the scale of each target given those before it, is `floor + exp(raw)`. With a ceiling,
+    the length of every row of the factor, the scale of a target by itself, is below it.
+    """
+
+    @property
+    def width(self) -> int:
+        return self._d + self._d * (self._d + 1) // 2
 
     def __call__(self, raw: Float[Array, " r"]) -> MultivariateNormal:
-        d = self.floor.value.shape[-1]
-        diagonal = jnp.logaddexp(raw[d : 2 * d], jnp.log(self.floor.value))
+        d = self._d
+        diagonal = self._log_scale(raw[d : 2 * d])
         rows, columns = jnp.tril_indices(d, -1)
-        factor = jnp.diag(diagonal).at[rows, columns].set(raw[2 * d :])
-        return MultivariateNormal(raw[:d], factor)
-
-    def spread(self, key: Key, k: int) -> Float[Array, "k r"]:
-        d = self.floor.value.shape[-1]
-        return _spread_normals(key, k, d, self.width - d)
+        lower = jnp.zeros((d, d), raw.dtype).at[rows, columns].set(raw[2 * d :])
+        if self.ceiling is not None:
+            room = (1 + 1e-6) * self.ceiling.value**2 - jnp.exp(2 * diagonal)  # above 0 where rounding has none left
+            lower = within_ball(lower, jnp.sqrt(room))
+        return MultivariateNormal(self._loc(raw[:d]), lower + jnp.diag(diagonal))
 
 
 class PoissonFamily(AbstractFamily):

@@ -24,7 +24,7 @@ class Warned(TypedDict, total=False):
 
 
 class ReadColumn(TypedDict, total=False):
-    """How one column was read; missing and distinct are counts, floor is a standard deviation."""
+    """How one column was read; missing and distinct are counts, floor and ceiling standard deviations."""
 
     name: str
     kind: str
@@ -33,6 +33,7 @@ class ReadColumn(TypedDict, total=False):
     distinct: int
     summary: str
     floor: float | None
+    ceiling: float | None
 
 
 class ReadData(TypedDict, total=False):

@@ -61,7 +61,10 @@ def conditional_manifest(model: ConditionalTable, record: Mapping[str, Any], sch
     return {
         "schema": schema.to_dict(),
         "targets": list(model.targets),
-        "floors": {column["name"]: column["floor"] for column in record["data"]["columns"] if column["floor"]},
+        **{
+            f"{limit}s": {one["name"]: one[limit] for one in record["data"]["columns"] if one.get(limit)}
+            for limit in ("floor", "ceiling")
+        },
         "settings": record["settings"],
         "fingerprint": record["data"]["fingerprint"],
         "figures": record["heldout"],

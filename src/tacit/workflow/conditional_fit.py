@@ -27,7 +27,15 @@ from tacit.workflow.conditional_members import Members, Rows, train_members
 from tacit.workflow.conditional_plan import Candidate, Plan
 from tacit.workflow.conditional_regressions import train_regressions
 from tacit.workflow.conditional_table import ConditionalTable
-from tacit.workflow.conditional_targets import CONTINUOUS, Support, about_targets, measured, target_column, within_reach
+from tacit.workflow.conditional_targets import (
+    CONTINUOUS,
+    Support,
+    about_targets,
+    limits,
+    measured,
+    target_column,
+    within_reach,
+)
 
 
 @dataclass(frozen=True)
@@ -88,18 +96,26 @@ def cut(table: Table, schema: Schema, targets: tuple[str, ...], *, support: Supp
     )
 
 
-def make_family(schema: Schema, plan: Plan, mean: np.ndarray, candidate: Candidate) -> AbstractFamily:
-    """The family of the targets' components; `mean` (d,) is that of the training rows."""
+def make_family(schema: Schema, plan: Plan, rows: Rows, candidate: Candidate) -> AbstractFamily:
+    """The family of the targets' components, as the training rows set it."""
     first = schema.modelled[0]
     if first.kind == "count":
+        mean = np.average(rows.y, axis=0, weights=rows.weight)
         return PoissonFamily(Fixed(jnp.log(jnp.maximum(jnp.asarray(mean, jnp.float32), 1e-3))))
     if first.kind == "binary":
         return BernoulliFamily()
     if first.kind == "categorical":
         return CategoricalFamily(len(first.levels))
-    floor = [max(column.floor / column.scale, candidate.floor) for column in schema.modelled]
+    floor = np.array([max(column.floor / column.scale, candidate.floor) for column in schema.modelled])
     kind = FullFamily if len(floor) > 1 and plan.covariance == "full" else DiagonalFamily
-    return kind(Fixed(jnp.asarray(floor, jnp.float32)))
+    if plan.inference == "em":  # whose scales are those of the training rows about lines
+        return kind(_fixed(floor))
+    ceiling, reach = limits(schema, rows.y)
+    return kind(_fixed(floor), _fixed(np.maximum(ceiling, 2 * floor)), _fixed(reach))
+
+
+def _fixed(values: np.ndarray) -> Fixed:
+    return Fixed(jnp.asarray(values, jnp.float32))
 
 
 def fit_conditional(
@@ -134,10 +150,9 @@ def _fit(
     y, findings = within_reach(schema, events)
     weight = task.weight[places] / np.mean(task.weight[places])  # only ratios matter; the networks' floats are short
     rows = Rows(covariates.encode(part).x, y, weight, group, moment)
-    mean = np.average(y, axis=0, weights=rows.weight)
 
     def family(candidate: Candidate) -> Any:
-        return make_family(schema, plan, mean, candidate)
+        return make_family(schema, plan, rows, candidate)
 
     learn = train_regressions if plan.inference == "em" else train_members
     members = learn(rows, replace(plan, seed=seed), family, key=jax.random.key(seed), progress=progress)

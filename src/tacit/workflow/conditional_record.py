@@ -161,8 +161,10 @@ def _findings(fitted: FittedConditional, worth: Worth) -> Iterator[Finding]:
 
 
 def _data(task: Task, schema: Schema, checked: CheckReport, fitted: FittedConditional) -> dict[str, Any]:
-    floors = fitted.model.floors()
-    least = {} if floors is None else dict(zip(fitted.model.targets, floors.tolist(), strict=True))
+    least, greatest = (
+        {} if scales is None else dict(zip(fitted.model.targets, scales.tolist(), strict=True))
+        for scales in (fitted.model.floors(), fitted.model.ceilings())
+    )
     columns = [
         {
             "name": column.name,
@@ -173,6 +175,7 @@ def _data(task: Task, schema: Schema, checked: CheckReport, fitted: FittedCondit
             "distinct": column.distinct,
             "summary": column.summary,
             "floor": least.get(column.name),
+            "ceiling": greatest.get(column.name),
         }
         for column in checked.columns
     ]

@@ -39,7 +39,15 @@ def is_sound(model: Any) -> bool:
         return False
     if type(model.cell) is not float or not 0.0 <= model.cell < math.inf:
         return False
-    return _networks(model)
+    return _networks(model) and _limits(model)
+
+
+def _limits(model: ConditionalTable) -> bool:
+    """Whether scales have a floor above 0 and a ceiling above it, as far as they have any."""
+    floors, ceilings = model.floors(), model.ceilings()
+    if floors is None:
+        return True
+    return bool(np.all(floors > 0.0)) and (ceilings is None or bool(np.all(ceilings > floors)))
 
 
 def _covariate(one: Any) -> bool:

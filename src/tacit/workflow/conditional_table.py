@@ -158,11 +158,20 @@ class ConditionalTable:
 
     def floors(self) -> Float[np.ndarray, " d"] | None:
         """The least s.d. of a component, in the units of each continuous target (of its logarithm if positive)."""
+        return self._scales("floor")
+
+    def ceilings(self) -> Float[np.ndarray, " d"] | None:
+        """The greatest s.d. of a component, in the same units; None where there is none."""
+        return self._scales("ceiling")
+
+    def _scales(self, name: str) -> Float[np.ndarray, " d"] | None:
+        """A limit of the components' scales, the same in all members."""
         family = _family(self.members)
-        if not family.numeric:
+        limit = getattr(family, name) if family.numeric else None
+        if limit is None:
             return None
         scales = np.array([column.scale for column in self.schema.modelled])
-        return np.asarray(family.floor.value, np.float64)[0] * scales
+        return np.asarray(limit.value, np.float64)[0] * scales
 
     def to_user(self, y: Float[np.ndarray, "... d"]) -> Float[np.ndarray, "... d"]:
         """Continuous targets in the user's units."""

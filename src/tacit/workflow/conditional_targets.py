@@ -18,6 +18,9 @@ from tacit.data.table import Table
 Support = Literal["auto", "positive", "real"]
 CONTINUOUS = ("real", "positive")
 REACH = 30.0  # of a target in training, in its scale about the median
+WIDEST = 1.0  # s.d. of the logarithm that a component may have even where the target's own is less
+MARGIN = (3.0, 7.0)  # that means may lie beyond the training values of a logged target: in its s.d., in logarithms
+FREE = 1e30  # a reach that holds nothing
 
 
 def target_column(table: Table, schema: Schema, name: str, support: Support) -> Column:
@@ -106,3 +109,19 @@ def within_reach(schema: Schema, events: Rows) -> tuple[np.ndarray, tuple[Findin
         if count
     ]
     return np.clip(events.y, -REACH, REACH), tuple(found)
+
+
+def limits(schema: Schema, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The greatest scale (d,) of components, and how far their means reach (d,), in standardised units.
+
+    The mean of a log-normal component, exp(mu + sigma²/2), is finite only as far as these are. No component of a logged
+    target is wider than the target itself over the training rows, or than a factor e, whichever is more; no mean
+    lies further out than the furthest training value by 3 s.d., or a factor of a thousand, whichever is more.
+    Of a real target no mean explodes: its components are as wide as training targets reach at most.
+    """
+    logged = np.array([column.kind == "positive" for column in schema.modelled])
+    scales = np.array([column.scale for column in schema.modelled])
+    ceiling = np.where(logged, np.maximum(1.0, WIDEST / scales), REACH)
+    furthest = np.max(np.abs(y), axis=0)
+    reach = np.where(logged, furthest + np.maximum(MARGIN[0], MARGIN[1] / scales), FREE)
+    return np.minimum(ceiling, REACH), reach
