@@ -1,0 +1,152 @@
+"""The contract of gradient estimators: one row an estimator, on small problems whose answers are listed.
+
+A new estimator adds one row to `ROWS`; every test of `test_gradient_contract.py` then runs on it.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from scipy import stats
+
+from tacit.distributions import Bernoulli, Categorical, Categoricals
+from tacit.gradients import AbstractGradient, Enumeration
+from tacit.objectives import ELBO, IWAE
+
+DRAWS, CHUNK = 200_000, 4_000
+LATENTS: dict[str, Callable[[jax.Array], Any]] = {
+    "categorical": lambda key: Categorical(jax.random.normal(key, (4,))),
+    "categoricals": lambda key: Categoricals(jax.random.normal(key, (2, 3))),
+    "bernoulli": lambda key: Bernoulli(jax.random.normal(key, (4,))),
+}
+OBJECTIVES = {"elbo": ELBO(), "iwae": IWAE()}
+CONTEXT = (jnp.array([0.5, -1.0, 2.0]), None)  # y and x of the row, for baselines that see them
+
+
+class Row(NamedTuple):
+    """An estimator, where it applies, and what it claims beyond being unbiased."""
+
+    make: Callable[[], AbstractGradient]
+    latents: tuple[str, ...] = tuple(LATENTS)
+    objectives: tuple[str, ...] = tuple(OBJECTIVES)
+    num_samples: int = 2
+    exact_at_posterior: bool = False  # no variance at all once q is the posterior
+
+
+ROWS: dict[str, Row] = {
+    "enumeration": Row(Enumeration, objectives=("elbo",), num_samples=1, exact_at_posterior=True),
+}
+CASES = [(n, latent, o) for n, row in ROWS.items() for latent in row.latents for o in row.objectives]
+
+
+class Problem(NamedTuple):
+    """`log p(y, z)`, curved in z, with parameters of its own; and q. Call inside `jax.enable_x64(True)`."""
+
+    theta: dict[str, jax.Array]
+    q: Any
+
+    def log_joint(self, theta: Any, z: jax.Array) -> jax.Array:
+        features = z.ravel()
+        return theta["offset"] + theta["linear"] @ features + 2.0 * jnp.tanh(theta["inner"] @ features - 0.3)
+
+    def log_weight(self, theta: Any) -> Callable[[Any, jax.Array], jax.Array]:
+        return lambda q, z: self.log_joint(theta, z) - q.log_prob(z)
+
+
+def problem(latent: str) -> Problem:
+    keys = jax.random.split(jax.random.key(3), 3)
+    q = LATENTS[latent](keys[0])
+    size = q.logits.size
+    linear, inner = (jax.random.normal(key, (size,)) for key in keys[1:])
+    return Problem({"offset": jnp.array(0.4), "linear": linear, "inner": 1.5 * inner}, q)
+
+
+def at_posterior(latent: str) -> Problem:
+    """The same with a joint density to which q is the exact posterior."""
+    given = problem(latent)
+    theta = {name: jnp.zeros_like(value) for name, value in given.theta.items()} | {"offset": jnp.array(-1.7)}
+
+    class Exact(Problem):
+        def log_joint(self, theta: Any, z: jax.Array) -> jax.Array:
+            return theta["offset"] + given.q.log_prob(z)
+
+    return Exact(theta, given.q)
+
+
+def listed(given: Problem, combine: Callable[..., Any], num_samples: int) -> Callable[[Any, Any], jax.Array]:
+    """The objective's expectation over all tuples of draws, as a function of theta and q."""
+
+    def value(theta: Any, q: Any) -> jax.Array:
+        log_w = jax.vmap(lambda z: given.log_weight(theta)(q, z))(q.support())
+        tuples = np.array(list(itertools.product(range(q.n_states), repeat=num_samples)))
+        probabilities = jnp.exp(jnp.sum(q.log_probs()[tuples], axis=1))
+        return jnp.sum(probabilities * jax.vmap(combine)(log_w[tuples]))
+
+    return value
+
+
+class Measured(NamedTuple):
+    """Mean and standard error of value and gradients over independent draws, and the exact answer."""
+
+    mean: np.ndarray  # value, then the gradient in theta, then that in q
+    error: np.ndarray
+    exact: np.ndarray
+    of_theta: int  # numbers in theta
+
+    @property
+    def parts(self) -> dict[str, slice]:
+        return {"value": slice(0, 1), "model": slice(1, 1 + self.of_theta), "posterior": slice(1 + self.of_theta, None)}
+
+    def accepted(self, part: str, scale: float = 1.0) -> bool:
+        """Whether the mean, times `scale`, is the exact answer: the test of a mutant that is off by that."""
+        rows = self.parts[part]
+        mean, error, exact = scale * self.mean[rows], scale * self.error[rows], self.exact[rows]
+        if np.max(np.abs(error)) < 1e-12:
+            return bool(np.allclose(mean, exact, rtol=1e-9, atol=1e-9))
+        z = np.abs(mean - exact) / np.maximum(error, 1e-12)
+        return bool(np.max(z) < stats.norm.isf(1e-6 / (2 * len(z))))
+
+
+def estimates(estimator: AbstractGradient, given: Problem, combine: Callable[..., Any], num_samples: int) -> Any:
+    """From a key to value and gradients, as one vector. The estimator's own arrays are as they start."""
+    y, x = CONTEXT
+    memory = estimator.init(jax.random.key(5), (jnp.stack([y, y + 1.0]), x))
+
+    def one(key: jax.Array) -> jax.Array:
+        def value(theta: Any, q: Any) -> jax.Array:
+            return estimator(key, q, given.log_weight(theta), combine, num_samples, CONTEXT, memory)[0]
+
+        found, gradients = jax.value_and_grad(value, (0, 1))(given.theta, given.q)
+        return jnp.concatenate([found[None], *(ravel_pytree(part)[0] for part in gradients)])
+
+    return one
+
+
+@functools.cache
+def measured(name: str, latent: str, objective: str) -> Measured:
+    row, combine = ROWS[name], OBJECTIVES[objective].combine
+    with jax.enable_x64(True):
+        given, estimator = problem(latent), row.make()
+        one = jax.vmap(estimates(estimator, given, combine, row.num_samples))
+
+        def sums(carry: Any, key: jax.Array) -> Any:
+            found = one(jax.random.split(key, CHUNK))
+            return (carry[0] + found.sum(0), carry[1] + (found**2).sum(0)), None
+
+        exact = listed(given, combine, row.num_samples)
+        value, gradients = jax.value_and_grad(exact, (0, 1))(given.theta, given.q)
+        answer = jnp.concatenate([value[None], *(ravel_pytree(part)[0] for part in gradients)])
+        zero = (jnp.zeros_like(answer), jnp.zeros_like(answer))
+        keys = jax.random.split(jax.random.key(11), DRAWS // CHUNK)
+        total, squares = jax.jit(lambda: jax.lax.scan(sums, zero, keys)[0])()
+        mean = total / DRAWS
+        variance = jnp.maximum(squares / DRAWS - mean**2, 0.0)
+        numbers = (np.asarray(a) for a in (mean, jnp.sqrt(variance / DRAWS), answer))
+        return Measured(*numbers, ravel_pytree(given.theta)[0].size)

@@ -1,0 +1,82 @@
+"""Every estimator that claims to be unbiased is, against enumeration; and the test can tell one that is 5 % off."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.gradients.contract import (
+    CASES,
+    CONTEXT,
+    LATENTS,
+    OBJECTIVES,
+    ROWS,
+    at_posterior,
+    estimates,
+    measured,
+    problem,
+)
+
+UNBIASED = [case for case in CASES if ROWS[case[0]].make().unbiased]
+BIASED = [case for case in CASES if not ROWS[case[0]].make().unbiased]
+SCALES = (0.95, 1.05)
+
+
+@pytest.mark.parametrize(("name", "latent", "objective"), UNBIASED)
+def test_the_mean_of_value_and_gradients_is_that_of_a_listing(name: str, latent: str, objective: str) -> None:
+    found = measured(name, latent, objective)
+    for part in found.parts:
+        assert found.accepted(part), part
+
+
+@pytest.mark.parametrize(("name", "latent", "objective"), UNBIASED)
+def test_a_mutant_five_per_cent_off_is_found_out(name: str, latent: str, objective: str) -> None:
+    found = measured(name, latent, objective)
+    for part in ("model", "posterior"):
+        assert not any(found.accepted(part, scale) for scale in SCALES), part
+
+
+@pytest.mark.parametrize(("name", "latent", "objective"), BIASED)
+def test_an_estimator_that_does_not_claim_it_is_found_out_too(name: str, latent: str, objective: str) -> None:
+    assert not measured(name, latent, objective).accepted("posterior")
+
+
+EXACT = [case for case in CASES if ROWS[case[0]].exact_at_posterior]
+
+
+@pytest.mark.parametrize(("name", "latent", "objective"), EXACT)
+def test_no_variance_at_the_exact_posterior(name: str, latent: str, objective: str) -> None:
+    row = ROWS[name]
+    with jax.enable_x64(True):
+        given = at_posterior(latent)
+        one = estimates(row.make(), given, OBJECTIVES[objective].combine, row.num_samples)
+        found = np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(1), 500)))
+        of_q = found[:, -given.q.logits.size :]
+    np.testing.assert_allclose(found[:, 0], -1.7, atol=1e-12)  # the value is log p(y)
+    assert of_q.var(axis=0).max() < 1e-20
+    assert np.abs(of_q).max() < 1e-10
+
+
+@pytest.mark.parametrize("name", list(ROWS))
+def test_it_survives_jit_and_vmap_in_single_precision(name: str) -> None:
+    row = ROWS[name]
+    given, estimator = problem(row.latents[0]), row.make()
+    estimator.check(given.q, row.num_samples)
+    one = estimates(estimator, given, OBJECTIVES[row.objectives[0]].combine, row.num_samples)
+    keys = jax.random.split(jax.random.key(2), 3)
+    together = jax.jit(jax.vmap(one))(keys)
+    assert together.dtype == jnp.float32
+    np.testing.assert_allclose(together[1], one(keys[1]), rtol=1e-4, atol=1e-5)
+    # what replaces the running figures has their form, so that it can go round a loop
+    y, x = CONTEXT
+    memory = estimator.init(jax.random.key(5), (jnp.stack([y, y]), x))
+    log_weight, combine = given.log_weight(given.theta), OBJECTIVES[row.objectives[0]].combine
+    _, running = estimator(keys[0], given.q, log_weight, combine, row.num_samples, CONTEXT, memory)
+    assert jax.tree.structure(running) == jax.tree.structure(memory.running)
+    assert [a.shape for a in jax.tree.leaves(running)] == [a.shape for a in jax.tree.leaves(memory.running)]
+
+
+def test_every_latent_and_objective_is_met() -> None:
+    assert {(latent, objective) for _, latent, objective in CASES} >= {(a, "elbo") for a in LATENTS}
