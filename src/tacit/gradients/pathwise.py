@@ -21,7 +21,8 @@ class Pathwise(AbstractGradient):
     >>> import jax.numpy as jnp
     >>> from tacit.distributions import DiagonalNormal
     >>> q = lambda m: DiagonalNormal(m, jnp.zeros(1))
-    >>> estimate = lambda m: Pathwise()(jax.random.key(0), q(m), lambda q, z: 3.0 * z[0], jnp.mean, 4, None, Memory())[0]
+    >>> arguments = (lambda q, z: 3.0 * z[0]), jnp.mean, 4, None, Memory()
+    >>> estimate = lambda m: Pathwise()(jax.random.key(0), q(m), *arguments)[0]
     >>> print(jax.grad(estimate)(jnp.zeros(1)))
     [3.]
     """
@@ -29,9 +30,7 @@ class Pathwise(AbstractGradient):
     unbiased: ClassVar[bool] = True
 
     def check(self, q: AbstractDistribution, num_samples: int) -> None:
-        if not isinstance(q, AbstractReparameterised):
-            mend = "Use the gradient of a discrete latent, such as Enumeration."
-            raise UsageError(f"draws of {type(q).__name__} cannot be differentiated.", where="Pathwise", mend=mend)
+        check_pathwise(q, "Pathwise")
 
     def __call__(
         self,
@@ -45,3 +44,10 @@ class Pathwise(AbstractGradient):
     ) -> tuple[Scalar, PyTree]:
         draws = jax.vmap(q.sample)(jax.random.split(key, num_samples))
         return combine(jax.vmap(lambda z: log_weight(q, z))(draws)), memory.running
+
+
+def check_pathwise(q: AbstractDistribution, where: str) -> None:
+    """Raise `UsageError` where draws of q cannot be differentiated."""
+    if not isinstance(q, AbstractReparameterised):
+        mend = "Use the gradient of a discrete latent, such as Enumeration."
+        raise UsageError(f"draws of {type(q).__name__} cannot be differentiated.", where=where, mend=mend)
