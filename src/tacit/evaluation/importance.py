@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tacit._typing import Array, Key
+from tacit.inference.procedure import evidence
 from tacit.models import AbstractConditional, LatentModel
 
 TILE = 64  # rows at once
@@ -31,33 +32,45 @@ class Estimates(NamedTuple):
 
 
 def importance(
-    model: LatentModel, posterior: AbstractConditional, y: Any, x: Any, *, num_samples: int, key: Key
+    model: LatentModel,
+    posterior: AbstractConditional,
+    y: Any,
+    x: Any,
+    *,
+    num_samples: int,
+    key: Key,
+    observed: Any = None,
 ) -> Estimates:
-    """Estimates of `log p(y | x)` for rows y (n, d) and x (n, p), from S draws of q each.
+    """Estimates of `log p(y | x)` for rows y (n, d) and x (n, p) or None, from S draws of q each.
 
-    Source: Burda et al. 2016; the bias: Nowozin 2018. Rows are worked off in tiles, so memory does not grow with n.
+    `observed` (n, d) marks the cells that are present, None where all are; missing ones are 0 in y. Rows are
+    worked off in tiles, so memory does not grow with n. Source: Burda et al. 2016; the bias: Nowozin 2018.
     """
     n = len(y)
     tiles = -(-n // TILE)
     pad = tiles * TILE - n
 
-    def tiled(a: Any) -> Array:
+    def tiled(a: Any, dtype: Any = jnp.float32) -> Array | None:
+        if a is None:
+            return None
         whole = np.concatenate([np.asarray(a), np.repeat(np.asarray(a)[:1], pad, axis=0)])
-        return jnp.asarray(whole, jnp.float32).reshape(tiles, TILE, -1)
+        return jnp.asarray(whole, dtype).reshape(tiles, TILE, -1)
 
-    found = _over_tiles(model, posterior, tiled(y), tiled(x), jax.random.split(key, tiles), num_samples)
+    rows = tiled(y), tiled(x), tiled(observed, bool)
+    found = _over_tiles(model, posterior, rows, jax.random.split(key, tiles), num_samples)
     return Estimates(*(np.asarray(a, np.float64).reshape(-1)[:n] for a in found))
 
 
 @eqx.filter_jit
-def _over_tiles(model: Any, posterior: Any, y: Array, x: Array, keys: Array, num_samples: int) -> Estimates:
-    def row(key: Array, y: Array, x: Array) -> Estimates:
+def _over_tiles(model: Any, posterior: Any, rows: tuple[Any, ...], keys: Array, num_samples: int) -> Estimates:
+    def row(key: Array, y: Array, x: Any, observed: Any) -> Estimates:
         context = model.context(x)
-        q, prior = posterior((y, x)), model.prior(context)
+        q, prior = posterior(evidence(y, x, observed)), model.prior(context)
 
         def log_weight(key: Array) -> Array:
             z = q.sample(key)
-            return model.likelihood((z, context)).log_prob(y) + prior.log_prob(z) - q.log_prob(z)
+            likelihood = model.log_likelihood(z, context, y, observed)
+            return likelihood + prior.log_prob(z) - q.log_prob(z)
 
         log_w = jax.vmap(log_weight)(jax.random.split(key, num_samples))
         log_p = jax.nn.logsumexp(log_w) - jnp.log(num_samples)
@@ -70,9 +83,9 @@ def _over_tiles(model: Any, posterior: Any, y: Array, x: Array, keys: Array, num
             jnp.std(log_w, ddof=1) / jnp.sqrt(num_samples),
         )
 
-    def tile(inputs: tuple[Array, Array, Array]) -> Estimates:
-        key, y, x = inputs
-        return jax.vmap(row)(jax.random.split(key, TILE), y, x)
+    def tile(inputs: tuple[Array, tuple[Any, ...]]) -> Estimates:
+        key, rows = inputs
+        return jax.vmap(row)(jax.random.split(key, TILE), *rows)
 
-    found: Estimates = jax.lax.map(tile, (keys, y, x))
+    found: Estimates = jax.lax.map(tile, (keys, rows))
     return found

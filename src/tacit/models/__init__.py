@@ -1,5 +1,6 @@
 """Latent-variable models: a prior, a likelihood, and what can be built from them."""
 
+from tacit.models.columns import ColumnFamily, NormalColumns
 from tacit.models.components import (
     BernoulliFamily,
     CategoricalFamily,
@@ -8,18 +9,34 @@ from tacit.models.components import (
     FullFamily,
     PoissonFamily,
 )
+from tacit.models.deep import ColumnInputs, Decoder, Recognition
 from tacit.models.experts import Encoder, Expert, Gate, MixtureOfExperts
 from tacit.models.finite_mixture import FiniteMixture
 from tacit.models.latent import AbstractConditional, Constant, LatentModel, Selected
+from tacit.models.latents import (
+    AbstractLatent,
+    BernoulliLatent,
+    CategoricalLatent,
+    CategoricalsLatent,
+    NormalLatent,
+    Prior,
+)
 from tacit.models.relaxed import ConcreteGate, MixtureRelaxation, MomentsRelaxation, NetworkRelaxation
 
 __all__ = [
     "AbstractConditional",
+    "AbstractLatent",
     "BernoulliFamily",
+    "BernoulliLatent",
     "CategoricalFamily",
+    "CategoricalLatent",
+    "CategoricalsLatent",
+    "ColumnFamily",
+    "ColumnInputs",
     "Components",
     "ConcreteGate",
     "Constant",
+    "Decoder",
     "DiagonalFamily",
     "Encoder",
     "Expert",
@@ -31,6 +48,10 @@ __all__ = [
     "MixtureRelaxation",
     "MomentsRelaxation",
     "NetworkRelaxation",
+    "NormalColumns",
+    "NormalLatent",
     "PoissonFamily",
+    "Prior",
+    "Recognition",
     "Selected",
 ]

@@ -1,0 +1,92 @@
+"""The columns of a table as a network gives them: from numbers to a product of families, one block a kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from tacit._typing import Array
+from tacit.distributions import (
+    AbstractExponentialFamily,
+    Bernoulli,
+    CategoricalColumn,
+    DiagonalNormal,
+    Poisson,
+    Product,
+)
+from tacit.networks import Fixed
+
+
+class NormalColumns(eqx.Module):
+    """d independent normals of standardised columns, whose scales are at least `floor` (d,).
+
+    `log_scale` (d,) are numbers that all rows share (scale `floor + exp(log_scale)`), learned or `Fixed`; where it is
+    None the network gives them with the means.
+    """
+
+    floor: Fixed
+    log_scale: Float[Array, "*m d"] | Fixed | None
+
+    @property
+    def d(self) -> int:
+        """Number of columns."""
+        return int(self.floor.value.shape[-1])
+
+    @property
+    def width(self) -> int:
+        """How many numbers the network gives."""
+        return 2 * self.d if self.log_scale is None else self.d
+
+    def __call__(self, raw: Float[Array, " w"]) -> DiagonalNormal:
+        loc, above = raw[: self.d], raw[self.d :]
+        if self.log_scale is not None:
+            above = self.log_scale.value if isinstance(self.log_scale, Fixed) else self.log_scale
+        return DiagonalNormal(loc, jnp.logaddexp(above, jnp.log(self.floor.value)))
+
+
+class ColumnFamily(eqx.Module):
+    """The columns of an event in its order: normals, 0/1 columns, codes of `levels` levels each, counts.
+
+    Counts have rates `exp(log_means + raw)`, about the training means. Columns of one kind are one block, so a table
+    of 0/1 columns is a single Bernoulli.
+
+    >>> family = ColumnFamily(None, 2, (3,), None)
+    >>> family.width, family(jnp.zeros(5)).n_columns
+    (5, 3)
+    >>> round(float(family(jnp.zeros(5)).log_prob(jnp.array([1.0, 0.0, 2.0]))), 4)
+    -2.4849
+    """
+
+    normal: NormalColumns | None
+    n_binary: int = eqx.field(static=True)
+    levels: tuple[int, ...] = eqx.field(static=True)
+    log_means: Fixed | None = None
+
+    @property
+    def width(self) -> int:
+        """How many numbers the network gives."""
+        return (self.normal.width if self.normal else 0) + self.n_binary + sum(self.levels) + self.n_counts
+
+    @property
+    def n_counts(self) -> int:
+        """Number of columns of counts."""
+        return 0 if self.log_means is None else int(self.log_means.value.shape[-1])
+
+    def __call__(self, raw: Float[Array, " w"]) -> AbstractExponentialFamily:
+        blocks: list[Any] = []
+        start = 0
+        if self.normal is not None:
+            start = self.normal.width
+            blocks.append(self.normal(raw[:start]))
+        if self.n_binary:
+            blocks.append(Bernoulli(raw[start : start + self.n_binary]))
+            start += self.n_binary
+        for size in self.levels:
+            blocks.append(CategoricalColumn(raw[start : start + size]))
+            start += size
+        if self.log_means is not None:
+            blocks.append(Poisson(self.log_means.value + raw[start:]))
+        return blocks[0] if len(blocks) == 1 else Product(tuple(blocks))
