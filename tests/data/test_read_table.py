@@ -225,3 +225,25 @@ def test_any_bytes_give_a_table_or_a_data_error(content: bytes) -> None:
         assert len(table) > 0
         assert all(name.strip() for name in table.names)
         assert table.where(len(table) - 1).startswith(folder)
+
+
+@pytest.mark.parametrize("mark", ["\x1b[31m", "\x07", "\x00"])
+def test_names_that_would_disturb_a_terminal_are_refused(tmp_path: Path, mark: str) -> None:
+    with pytest.raises(DataError, match="column 2 holds a control character") as raised:
+        read_table({"a": [1.0], f"b{mark}": [2.0]})
+    assert mark not in str(raised.value)
+
+
+def test_blank_lines_are_told_where_they_may_be_missing_cells(tmp_path: Path) -> None:
+    table = read(tmp_path, "x\n1\n\n2\n\n\n3\n\n")
+    assert table.numbers("x").tolist() == [1, 2, 3]
+    assert [(f.code, f.column) for f in table.findings] == [("blank-lines", "x")]
+    assert "3 blank lines" in table.findings[0].message
+    assert read(tmp_path, "x\n1\n2\n").findings == ()
+    assert read(tmp_path, "x,y\n1,2\n\n2,3\n").findings == ()
+
+
+def test_decimal_commas_are_told(tmp_path: Path) -> None:
+    table = read(tmp_path, "x;y\n1,5;a\n-2,25;1,5\n3;b\n")
+    assert [(f.code, f.column) for f in table.findings] == [("decimal-comma", "x"), ("separator", None)]
+    assert table.dtype("x") == "text"

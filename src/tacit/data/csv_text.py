@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from tacit._errors import DataError
+from tacit._errors import DataError, shown
 
 _SENTINEL = "\x1etacit-end\x1e"
 
@@ -61,6 +62,12 @@ class CsvText:
             if index == row + 1:
                 return line
         return row + 2
+
+    def blank_lines(self) -> int:
+        """Blank lines between the header and the last record: they are skipped."""
+        records = [line for line, _ in self._records()]
+        spans = self.content[: len(self.content.rstrip())].count(b"\n") + 1
+        return max(spans - len(records), 0) if b'"' not in self.content else 0
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Records that are not blank, the header first, each with the line on which it begins."""
@@ -119,8 +126,14 @@ def delimiter_of(content: bytes, default: str) -> str:
 
 
 def check_names(names: list[str], source: str) -> None:
-    """Raise DataError for blank or duplicate column names."""
+    """Raise DataError for column names that are blank, double, or hold characters that cannot be seen."""
     for position, name in enumerate(names, start=1):
+        if any(unicodedata.category(mark) == "Cc" for mark in name):
+            raise DataError(
+                f"The name of column {position} holds a control character: {shown(name)}.",
+                where=source,
+                mend="Rename the column.",
+            )
         if not name:
             raise DataError(
                 f"Column {position} has a blank name.",

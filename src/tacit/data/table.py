@@ -146,12 +146,22 @@ def _read_file(path: str, missing: tuple[str, ...], title: str | None) -> Table:
         text = CsvText(content, name, delimiter_of(content, default))
         found_names, columns = text.read()
         table = _table(found_names, columns, name, missing, line=text.line)
-        if text.delimiter == default:
-            return table
-        note = Finding("note", "separator", f"The header line is separated by {text.delimiter!r}; read as such.")
-        return Table(table.data, name, (*table.findings, note), text.line)
+        return Table(table.data, name, (*table.findings, *_of_layout(text, found_names, default)), text.line)
     data = _read_binary(content, name, suffix)
     return _table(data.column_names, data.columns, name, missing)
+
+
+def _of_layout(text: CsvText, names: list[str], default: str) -> list[Finding]:
+    """What the layout of a CSV file leaves open."""
+    found = []
+    if text.delimiter != default:
+        message = f"The header line is separated by {text.delimiter!r}; read as such."
+        found.append(Finding("note", "separator", message))
+    blank = text.blank_lines() if len(names) == 1 else 0
+    if blank:
+        message = f"{blank} blank lines were skipped; in a table of one column they may be missing cells."
+        found.append(Finding("warning", "blank-lines", message, column=names[0], mend="Write NA for a missing cell."))
+    return found
 
 
 def _content(path: str, name: str) -> bytes:
@@ -239,6 +249,10 @@ def _table(
         if line is None and data_type(before) == "text" and data_type(after) in ("int", "float"):
             message = "The cells are numbers written as text; read as numbers."
             findings.append(Finding("note", "numeric-text", message, column=name))
+        if data_type(after) == "text" and _has_decimal_commas(after):
+            message = "Every cell is a number with a decimal comma; read as text."
+            mend = "Write the numbers with a decimal point."
+            findings.append(Finding("warning", "decimal-comma", message, column=name, mend=mend))
         cells.append(after)
     if not titles or not len(cells[0]):
         raise DataError("There is no row of data.", where=source, mend="Give at least one row.")
@@ -255,3 +269,9 @@ def _table(
                 mend="Leave the cell empty if the value is not known.",
             )
     return table
+
+
+def _has_decimal_commas(cells: pa.Array) -> bool:
+    """Whether every present cell of a text column reads as a number once its comma is a point."""
+    fits = pc.match_substring_regex(cells.drop_null(), r"^[+-]?\d*,\d+$|^[+-]?\d+$")
+    return len(fits) > 0 and bool(pc.all(fits).as_py())
