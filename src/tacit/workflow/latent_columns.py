@@ -1,0 +1,94 @@
+"""The columns of a schema as deep models see them: families of the decoder, inputs of the encoder, marginal starts."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from tacit.data.schema import Schema
+from tacit.models import ColumnFamily, ColumnInputs, NormalColumns
+from tacit.networks import Fixed
+
+Scale = Literal["shared", "floored", "network", "fixed"]
+"""Of real columns given the latent: one a column for all rows; by the network, above a floor; by the network alone,
+which may shrink without limit; one of the schema's scales, unlearned."""
+
+_TINY = 1e-30
+
+
+def column_family(
+    schema: Schema, y: Float[np.ndarray, "n d"], weight: Float[np.ndarray, " n"], scale: Scale, floor: float
+) -> ColumnFamily:
+    """The families of the modelled columns; y holds NaN where a cell is missing."""
+    layout = schema.layout
+    normal = None
+    if layout.normal:
+        columns = [schema[name] for name in layout.normal]
+        least = np.array([max(column.floor / column.scale, floor) for column in columns])
+        shared: Any = None
+        if scale == "shared":
+            deviation = np.sqrt(_moments(y[:, layout.span("normal")], weight)[1])
+            shared = jnp.asarray(np.log(np.maximum(deviation - least, least)), jnp.float32)
+        elif scale == "fixed":
+            shared, least = Fixed(jnp.zeros(len(columns))), np.full(len(columns), _TINY)
+        elif scale == "network":
+            least = np.full(len(columns), _TINY)
+        normal = NormalColumns(Fixed(jnp.asarray(least, jnp.float32)), shared)
+    log_means = None
+    if layout.poisson:
+        means, _ = _moments(y[:, layout.span("poisson")], weight)
+        log_means = Fixed(jnp.asarray(np.log(np.maximum(means, 1e-3)), jnp.float32))
+    levels = tuple(size for _, size in layout.categorical)
+    return ColumnFamily(normal, len(layout.bernoulli), levels, log_means)
+
+
+def column_inputs(schema: Schema, y: Float[np.ndarray, "n d"], weight: Float[np.ndarray, " n"]) -> ColumnInputs:
+    """What an encoder reads; which cells are missing as well, where some are."""
+    layout = schema.layout
+    counts = None
+    if layout.poisson:
+        means, variances = _moments(np.log1p(y[:, layout.span("poisson")]), weight)
+        counts = Fixed(jnp.asarray(np.stack([means, np.sqrt(np.maximum(variances, 1e-4))]), jnp.float32))
+    levels = tuple(size for _, size in layout.categorical)
+    holes = bool(np.isnan(y).any())
+    return ColumnInputs(len(layout.normal), len(layout.bernoulli), levels, counts, holes=holes)
+
+
+def marginal_numbers(
+    schema: Schema, family: ColumnFamily, y: Float[np.ndarray, "n d"], weight: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " w"]:
+    """The numbers that make `family` fit every column alone: means, log-odds and log-frequencies of present cells."""
+    layout = schema.layout
+    parts = []
+    if family.normal is not None:
+        means, variances = _moments(y[:, layout.span("normal")], weight)
+        parts.append(means)
+        if family.normal.log_scale is None:
+            parts.append(0.5 * np.log(np.maximum(variances, 1e-4)))
+    if layout.bernoulli:
+        ones, mass = _sums(y[:, layout.span("bernoulli")], weight)
+        parts.append(np.log(ones + 0.5) - np.log(mass - ones + 0.5))
+    for place, (_, size) in enumerate(layout.categorical, start=layout.span("categorical").start):
+        codes = y[:, place]
+        present = ~np.isnan(codes)
+        counts = np.bincount(codes[present].astype(int), weight[present], minlength=size) + 0.5
+        parts.append(np.log(counts / counts.sum()))
+    parts.append(np.zeros(family.n_counts))
+    return np.concatenate(parts)
+
+
+def _sums(y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted sums over the present cells of every column, and the weights they come from."""
+    present = ~np.isnan(y)
+    return weight @ np.where(present, y, 0.0), weight @ present
+
+
+def _moments(y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted means and variances of the present cells of every column; 0 and 1 where there are none."""
+    total, mass = _sums(y, weight)
+    means = np.where(mass > 0, total / np.maximum(mass, _TINY), 0.0)
+    scatter, _ = _sums((y - means) ** 2, weight)
+    return means, np.where(mass > 0, scatter / np.maximum(mass, _TINY), 1.0)

@@ -1,0 +1,85 @@
+"""Densities of rows under a deep model whose latent can be listed: two matrix products, in double precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from tacit._typing import Array
+from tacit.models import LatentModel
+
+ROWS, STATES = 512, 4096  # of a tile
+
+
+def double(tree: Any) -> Any:
+    """All floating arrays in double precision; used inside `jax.enable_x64`."""
+    return jax.tree.map(lambda a: jnp.asarray(a, jnp.float64) if eqx.is_inexact_array_like(a) else a, tree)
+
+
+def log_marginals(
+    model: LatentModel, y: Float[np.ndarray, "n d"], observed: Bool[np.ndarray, "n d"] | None
+) -> Float[np.ndarray, " n"]:
+    """`log p(y) = log sum_z p(z) p(y | z)` of every row, of its present cells, exact."""
+    total = np.full(len(y), -np.inf)
+    for joints in _joints(model, y, observed):
+        total = np.logaddexp(total, np.logaddexp.reduce(joints, axis=1))
+    return total
+
+
+def log_joints(
+    model: LatentModel, y: Float[np.ndarray, "n d"], observed: Bool[np.ndarray, "n d"] | None
+) -> Float[np.ndarray, "n k"]:
+    """`log p(z) + log p(y | z)` of every row and every state, in the order of the prior's support."""
+    return np.concatenate(list(_joints(model, y, observed)), axis=1)
+
+
+def _joints(
+    model: LatentModel, y: Float[np.ndarray, "n d"], observed: Bool[np.ndarray, "n d"] | None
+) -> Iterator[Float[np.ndarray, "n s"]]:
+    """The same, tile by tile of the states: `eta(z) . T(y)`, the likelihood being an exponential family."""
+    seen = np.ones(y.shape, bool) if observed is None else observed
+    with jax.enable_x64(True):
+        exact = double(model)
+        prior: Any = exact.prior(exact.context(None))
+        states, log_probs = np.asarray(prior.support()), np.asarray(prior.log_probs())
+    for start in range(0, len(states), STATES):
+        with jax.enable_x64(True):
+            coefficients = _coefficients(exact, jnp.asarray(states[start : start + STATES]))
+            tiles = [
+                np.asarray(_dots(exact, coefficients, states[0], *_padded(y[i : i + ROWS], seen[i : i + ROWS])))
+                for i in range(0, len(y), ROWS)
+            ]
+        yield np.concatenate(tiles)[: len(y)] + log_probs[start : start + STATES]
+
+
+def _padded(y: np.ndarray, seen: np.ndarray) -> tuple[Array, Array]:
+    """A tile of rows, filled up to one of two sizes."""
+    size = ROWS if len(y) > ROWS // 8 else ROWS // 8
+    pad = ((0, size - len(y)), (0, 0))
+    return jnp.asarray(np.pad(y, pad)), jnp.asarray(np.pad(seen, pad))
+
+
+@eqx.filter_jit
+def _coefficients(model: LatentModel, states: Array) -> Float[Array, "s t"]:
+    context = model.context(None)
+    return jax.vmap(lambda z: model.likelihood((z, context)).coefficients())(states)  # type: ignore[attr-defined]
+
+
+@eqx.filter_jit
+def _dots(
+    model: LatentModel,
+    coefficients: Float[Array, "s t"],
+    state: Array,
+    y: Float[Array, "r d"],
+    seen: Bool[Array, "r d"],
+) -> Float[Array, "r s"]:
+    family: Any = model.likelihood((state, model.context(None)))
+    statistics = jax.vmap(family.statistics)(y, seen)
+    base = jax.vmap(lambda *row: jnp.asarray(family.log_base(*row)))(y, seen)
+    return statistics @ coefficients.T + base[:, None]

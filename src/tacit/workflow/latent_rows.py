@@ -1,0 +1,128 @@
+"""How a deep model reads the columns of a table: by their kinds, or all as one likelihood says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from tacit._errors import DataError, UsageError, shown
+from tacit.data.column import Column
+from tacit.data.encode import Rows, encode
+from tacit.data.findings import Finding
+from tacit.data.kinds import Kind
+from tacit.data.schema import Schema
+from tacit.data.table import Table
+
+LIKELIHOODS: dict[str, Kind | None] = {
+    "auto": None,
+    "bernoulli": "binary",
+    "gaussian": "real",
+    "log-normal": "positive",
+    "poisson": "count",
+    "categorical": "categorical",
+}
+"""The kind that every column is read as; None leaves it to the values."""
+
+BITS = (0, 1)  # levels of a column of a 0/1 table
+
+
+def read_columns(table: Table, likelihood: str, types: Mapping[str, str] | None = None) -> Schema:
+    """The schema of a table by the name of a likelihood.
+
+    A table of numbers that are all 0 or 1 has Bernoulli columns, constant ones too: pixels of an image that are never
+    on are part of it. Raises `UsageError` for an unknown likelihood, `DataError` for cells that do not suit it.
+    """
+    if likelihood not in LIKELIHOODS:
+        known = ", ".join(LIKELIHOODS)
+        raise UsageError(f"{likelihood!r} is no likelihood.", where="likelihood", mend=f"Use one of {known}.")
+    if likelihood == "auto":
+        return bits_schema(table) if not types and holds_bits(table) else Schema.infer(table, types=types)
+    if types:
+        mend = "Leave types out, or use likelihood='auto'."
+        raise UsageError("a likelihood says it of all columns already.", where="types", mend=mend)
+    if likelihood == "bernoulli":
+        _check_bits(table)
+        return bits_schema(table)
+    schema = Schema.infer(table)
+    return Schema.infer(table, types=dict.fromkeys(schema.names, str(LIKELIHOODS[likelihood])))
+
+
+def bits_schema(table: Table) -> Schema:
+    """Every column of a table as 0 or 1."""
+    why = "0 or 1, as all columns"
+    return Schema(tuple(Column(name, "binary", dtype=table.dtype(name), levels=BITS, why=why) for name in table.names))
+
+
+def holds_bits(table: Table) -> bool:
+    """Whether every cell that is present is the number 0 or 1."""
+    return all(_is_number(table, name) and not _odd(table.numbers(name)).any() for name in table.names)
+
+
+def encode_rows(schema: Schema, table: Table, *, require: str = "all") -> Rows:
+    """`encode` without roles; a table of 0/1 columns is read in one piece. Raises as `encode` does."""
+    names = schema.names
+    plain = all(column.levels == BITS for column in schema.modelled) and set(names) <= set(table.names)
+    if plain and all(_is_number(table, name) for name in names):
+        y = np.stack([table.numbers(name) for name in names], axis=1)
+        if not _odd(y).any() and not np.isnan(y).all(axis=1).any():
+            return Rows(y, np.zeros(len(y)), np.ones(len(y)))
+    return encode(schema, table, require="any" if require == "any" else "all", roles=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Encoded rows as models take them: 0 where a cell is missing; `observed` is None where none is."""
+
+    y: Float[np.ndarray, "n d"]
+    observed: Bool[np.ndarray, "n d"] | None
+
+    @classmethod
+    def of(cls, y: Float[np.ndarray, "n d"]) -> Cells:
+        """From events with NaN where a cell is missing."""
+        missing = np.isnan(y)
+        return cls(np.where(missing, 0.0, y), ~missing if missing.any() else None)
+
+
+def within_reach(schema: Schema, y: Float[np.ndarray, "n d"], reach: float) -> tuple[np.ndarray, tuple[Finding, ...]]:
+    """Rows as training sees them: real cells that lie further off than `reach` are taken to lie there."""
+    span = schema.layout.span("normal")
+    far = np.abs(y[:, span]) > reach
+    if not far.any():
+        return y, ()
+    near = y.copy()
+    near[:, span] = np.clip(y[:, span], -reach, reach)
+    found = [
+        Finding(
+            "warning",
+            "far-cells",
+            f"{count} values lie more than {reach:g} standard units off; training takes them to lie there.",
+            name,
+            "Correct them if they are wrong; their own densities are low.",
+        )
+        for name, count in zip(schema.layout.normal, far.sum(axis=0), strict=True)
+        if count
+    ]
+    return near, tuple(found)
+
+
+def _is_number(table: Table, name: str) -> bool:
+    return table.dtype(name) in ("int", "float", "bool")
+
+
+def _odd(values: np.ndarray) -> np.ndarray:
+    """Which cells are there and neither 0 nor 1."""
+    return ~(np.isnan(values) | (values == 0.0) | (values == 1.0))
+
+
+def _check_bits(table: Table) -> None:
+    for name in table.names:
+        odd = _odd(table.numbers(name)) if _is_number(table, name) else table.present(name)
+        if odd.any():
+            row = int(np.argmax(odd))
+            value = table.column(name)[row].as_py()
+            mend = "Make it 0 or 1 (for grey levels: X > 0.5), or use likelihood='auto'."
+            what = f"{shown(value)} is neither 0 nor 1, as a Bernoulli likelihood needs."
+            raise DataError(what, where=table.where(row, name), mend=mend)
