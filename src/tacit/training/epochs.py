@@ -56,7 +56,12 @@ def begin(procedure: AbstractProcedure, key: Key, model: Any, posterior: Any, sa
     key, key_init = jax.random.split(key)
     state = procedure.init(key_init, model, posterior, sample)
     zero = jnp.zeros((), jnp.int32)
-    return Course(key, state, (model, posterior), jnp.full((), -jnp.inf, jnp.float32), zero, zero, jnp.zeros((), bool))
+    return Course(key, state, (model, posterior), jnp.full((), -jnp.inf), zero, zero, jnp.zeros((), bool))
+
+
+def has_ended(course: Course, limits: Limits) -> Bool[Array, "*m"]:
+    """Whether a member has done all its epochs, or too many without a better value."""
+    return (course.epoch >= limits.max_epochs) | (course.epoch - course.best_epoch >= limits.patience)
 
 
 @eqx.filter_jit
@@ -138,8 +143,9 @@ def _epoch(
         jnp.where(better, value, course.best_value),
         jnp.where(better, epoch, course.best_epoch),
         epoch,
-        (epoch >= limits.max_epochs) | (epoch - jnp.where(better, epoch, course.best_epoch) >= limits.patience),
+        course.stopped,
     )
+    new = new._replace(stopped=has_ended(new, limits))
     seen = jnp.stack([total / weight, value, *measured])  # NaN where no batch was finite
     seen = jnp.where(course.stopped, jnp.nan, seen)
     return _where(course.stopped, course, new), seen

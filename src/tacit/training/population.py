@@ -46,7 +46,7 @@ def spread_settings(tree: PyTree, size: int) -> Any:
     def spread(leaf: Any) -> Any:
         if isinstance(leaf, bool | int) or not (isinstance(leaf, float) or eqx.is_inexact_array_like(leaf)):
             return leaf
-        array = jnp.asarray(leaf, jnp.float32)
+        array = jnp.asarray(leaf, jnp.result_type(float))
         return jnp.broadcast_to(array, (size,)) if array.ndim == 0 else array
 
     return jax.tree.map(spread, tree)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -13,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from tacit._errors import FitError, UsageError
+from tacit._errors import UsageError
 from tacit._typing import Key
 from tacit.data.batch import Batch
 from tacit.gradients import AbstractGradient, Pathwise
@@ -24,13 +23,14 @@ from tacit.inference.optimizers import AbstractOptimizer, Descent, as_optimizer
 from tacit.inference.procedure import AbstractProcedure, posterior_of_row
 from tacit.models import AbstractConditional, LatentModel
 from tacit.objectives import ELBO, AbstractObjective
-from tacit.training.epochs import Course, Limits, Metric, begin, gather, run
+from tacit.training.checkpoint import Checkpoint, fingerprint_of
+from tacit.training.epochs import Limits, Metric, begin, gather, has_ended, run
+from tacit.training.fitted import Fitted, Keeper
 from tacit.training.population import Population, spread_settings, take
 
 CHUNK = 64  # most epochs between two looks
 COMPILATION = 15.0  # seconds that another number of members may cost
 SECONDS = 2.0  # about how long a chunk runs
-SETTLED = 0.01  # nats a row that the last tenth of the epochs may still gain in a fit called converged
 
 
 class Epoch(NamedTuple):
@@ -39,29 +39,6 @@ class Epoch(NamedTuple):
     number: int
     training: Float[np.ndarray, "e m"]
     validation: Float[np.ndarray, "e m"]
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A trained model and posterior, as NumPy arrays; with a population, every figure has a member axis.
-
-    `training`, `validation`: mean bound of each epoch, (epochs, ...), NaN once a member has stopped;
-    `value`: the best validation bound (without validation rows the last training bound), nats a row;
-    `best_epoch`: the epoch whose parameters these are; `skipped`: steps not taken because they were not finite;
-    `metrics`: of every metric its mean over the validation rows after each epoch, (epochs, ...).
-    """
-
-    model: Any
-    posterior: Any
-    training: np.ndarray = field(repr=False)
-    validation: np.ndarray = field(repr=False)
-    value: Any
-    best_epoch: Any
-    epochs: Any
-    skipped: Any
-    verdict: Any
-    seconds: float
-    metrics: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
 
 def train(
@@ -83,6 +60,7 @@ def train(
     population: Population | None = None,
     metrics: Mapping[str, Metric] | None = None,
     callbacks: Sequence[Callable[[Epoch], None]] = (),
+    checkpoint: Checkpoint | None = None,
     progress: Progress = quiet,
 ) -> Fitted:
     """Maximise an objective over the rows of `data` in the parameters of model and posterior.
@@ -95,7 +73,8 @@ def train(
     after `patience` epochs without a better one training ends. With a `population`, all arrays of model and
     posterior, and settings that differ, have a leading member axis, and `validation` is part of it. `metrics` are
     functions `(key, model, posterior, y, x)` of one row, whose means over the validation rows are kept after every
-    epoch; `callbacks` see the bounds after every chunk of epochs.
+    epoch; `callbacks` see the bounds after every chunk of epochs. With a `checkpoint` the run is kept in a file, and
+    continued from it.
 
     Raises `UsageError` for a gradient or an objective that does not apply, `FitError` where no epoch was finite.
 
@@ -129,12 +108,13 @@ def train(
     size = population.size
     chosen: AbstractOptimizer = Descent() if optimizer is None else as_optimizer(optimizer)
     chosen_procedure = spread_settings(procedure(objective, gradient, chosen, noise, num_samples), size)
+    real = jnp.result_type(float)  # float64 where the caller has enabled it
     rows = Batch(
-        jnp.asarray(data.y, jnp.float32),
-        None if data.x is None else jnp.asarray(data.x, jnp.float32),
+        jnp.asarray(data.y, real),
+        None if data.x is None else jnp.asarray(data.x, real),
         None if data.mask is None else jnp.asarray(data.mask),
-        jnp.ones(n, jnp.float32) if data.weight is None else jnp.asarray(data.weight, jnp.float32),
-        jnp.arange(n),
+        jnp.ones(n, real) if data.weight is None else jnp.asarray(data.weight, real),
+        jnp.arange(n, dtype=jnp.int32),
     )
     sample = gather(rows, jnp.arange(min(n, batch_size)))
     if posterior is not None:
@@ -147,9 +127,17 @@ def train(
     longest = int(ends.max())
     limits = Limits(jnp.asarray(ends), jnp.full(size, longest + 1 if patience is None else patience, jnp.int32))
     batch = min(batch_size, population.rows.shape[1])
-    keeper = _Keeper(courses, size, tuple(named))
+    keeper = Keeper(courses, size, tuple(named))
     alive, done, n_epochs = np.arange(size), 0, 1
-    progress("training", 0, longest)
+    run_name = ""
+    if checkpoint is not None:
+        run_name = fingerprint_of((chosen_procedure, key, rows, population, batch), courses)
+        kept = checkpoint.load((courses, keeper.content(), alive, np.array(done)), run_name)
+        if kept is not None:
+            (courses, content, alive), done = kept[:3], int(kept[3])
+            keeper.restore(content)
+            courses = courses._replace(stopped=has_ended(courses, take(limits, alive)))
+    progress("training", done, longest)
     while len(alive):
         part = population.take(alive)
         began_chunk = time.perf_counter()
@@ -174,6 +162,8 @@ def train(
         progress("training", min(done, longest), longest)
         for callback in callbacks:
             callback(Epoch(done, *keeper.bounds()))
+        if checkpoint is not None and (checkpoint.due() or stopped.all()):
+            checkpoint.save((courses, keeper.content(), alive, np.array(done)), run_name)
         going = np.flatnonzero(~stopped)
         # members that have stopped still cost: leave them behind, where that saves more than compiling anew costs
         saved = (longest - done) * seconds / max(ran, 1) * (1 - len(going) / len(alive))
@@ -182,62 +172,3 @@ def train(
             courses, alive = take(courses, going), alive[going]
     progress("training", longest, longest)
     return keeper.fitted(single, ends, time.perf_counter() - began)
-
-
-class _Keeper:
-    """Collects members as they stop."""
-
-    def __init__(self, courses: Course, size: int, metrics: tuple[str, ...]) -> None:
-        self.size, self.metrics = size, metrics
-        self.seen: list[np.ndarray] = []
-        self.final: Any = jax.tree.map(lambda a: np.array(a), _kept(courses))
-
-    def record(self, done: int, alive: np.ndarray, seen: np.ndarray) -> None:
-        values = np.full((len(seen), self.size, 2 + len(self.metrics)), np.nan, np.float32)
-        values[:, alive] = seen
-        self.seen.append(values)
-
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        every = np.concatenate(self.seen)
-        return every[..., 0], every[..., 1]
-
-    def measured(self) -> dict[str, np.ndarray]:
-        every = np.concatenate(self.seen)
-        return {name: every[..., 2 + i] for i, name in enumerate(self.metrics)}
-
-    def keep(self, alive: np.ndarray, courses: Course) -> None:
-        def put(whole: np.ndarray, part: Any) -> None:
-            whole[alive] = np.asarray(part)
-
-        jax.tree.map(put, self.final, _kept(courses))
-
-    def fitted(self, single: bool, ends: np.ndarray, seconds: float) -> Fitted:
-        (model, posterior), value, best_epoch, epochs, skipped = self.final
-        training, validation = self.bounds()
-        if np.isnan(validation).all():
-            value = training[epochs - 1, np.arange(self.size)]
-        if not np.isfinite(value).any():
-            raise FitError("no epoch gave a finite objective.", mend="Lower the learning rate, or look at the data.")
-        verdict = [_verdict(*m) for m in zip(validation.T, value, epochs, ends, strict=True)]
-        arrays = (training, validation, value, best_epoch, epochs, skipped, np.array(verdict))
-        measured = self.measured()
-        if single:
-            model, posterior = take(model, 0), take(posterior, 0)
-            arrays = (training[:, 0], validation[:, 0], *(a[0] for a in arrays[2:]))
-            measured = {name: values[:, 0] for name, values in measured.items()}
-        return Fitted(model, posterior, *arrays, seconds, measured)
-
-
-def _kept(courses: Course) -> Any:
-    """What is kept of a member: the best model and posterior, and its figures."""
-    return courses.best, courses.best_value, courses.best_epoch, courses.epoch, courses.state.skipped
-
-
-def _verdict(validation: np.ndarray, value: float, epochs: int, max_epochs: int) -> str:
-    if not np.isfinite(value):
-        return "non-finite"
-    if epochs < max_epochs:
-        return "converged"
-    before = validation[: max(int(0.9 * epochs), 1)]
-    judged = before[np.isfinite(before)]
-    return "converged" if judged.size and value - judged.max() < SETTLED else "ran out of steps"
