@@ -12,7 +12,7 @@ from tacit.cli import options
 if TYPE_CHECKING:
     from tacit.workflow.conditional_job import ConditionalJob
 
-_BY_HAND = ("candidates", "seed", "gradient")  # not texts, or options of their own
+_BY_HAND = ("candidates", "of_many", "seed", "gradient")  # not texts, or options of their own
 _MAY_BE_ZERO = ("weight_decay", "noise", "target_noise", "validation_fraction", "floor")
 _MOST_K = 1000
 
@@ -22,7 +22,7 @@ def with_plan(job: ConditionalJob, texts: Sequence[str], k: str) -> ConditionalJ
 
     A setting that is given is not searched over. Raises `UsageError` for unknown names and values out of range.
     """
-    from tacit.workflow.conditional_plan import Candidate, Plan, grid
+    from tacit.workflow.conditional_plan import Candidate, Plan
     from tacit.workflow.conditional_search import candidates_for
 
     plans = {one.name: getattr(job.plan, one.name) for one in fields(Plan) if one.name not in _BY_HAND}
@@ -42,14 +42,15 @@ def with_plan(job: ConditionalJob, texts: Sequence[str], k: str) -> ConditionalJ
         given["k"] = ks[0]
     base = replace(Candidate(), **given)
     free = tuple(name for name in settings if name not in given and not (name == "k" and ks))
-    candidates = candidates_for(None if search == "none" else search, base, free=free, latent=plan.latent)
-    if len(ks) > 1:
-        candidates = tuple(one for candidate in candidates for one in grid(candidate, k=ks))
+    found_by = None if search == "none" else search
+    few, many = candidates_for(found_by, base, free=free, latent=plan.latent, ks=ks)
     if plan.latent == "concrete" and base.k < 2:
         mend = "Use -k 2 or more, or leave out --set latent=concrete."
         raise UsageError("one component has nothing to relax.", where="-k", mend=mend)
     noisy = found.get("dequantise") == "yes"
-    return replace(job, plan=replace(plan, candidates=candidates), search=search, support=support, dequantise=noisy)
+    return replace(
+        job, plan=replace(plan, candidates=few, of_many=many), search=search, support=support, dequantise=noisy
+    )
 
 
 def _ks(text: str, found: dict[str, Any]) -> tuple[int, ...]:
@@ -75,7 +76,7 @@ def _value(name: str, text: str, default: Any) -> Any:
         return tuple(_number(name, part, float, 1.0) for part in options.listed(text))
     if default is None and text == "none":
         return None
-    if name in ("patience", "max_epochs", "batch_size"):
+    if name in ("patience", "max_epochs", "batch_size", "steps"):
         return _number(name, text, int, 1)
     if isinstance(default, int):
         return _number(name, text, int, 0 if name == "layers" else 1)

@@ -84,9 +84,8 @@ def plan_of(given: Any) -> Plan:
     known = {name: value for name, value in set_by_user.items() if value is not None}
     free = tuple(name for name in set_by_user if name not in known and name != "steps")
     search = None if fast or given.inference == "em" else given.search
-    candidates = candidates_for(search, replace(Candidate(), **known), free=free, latent=given.latent)
-    if len(ks) > 1:
-        candidates = tuple(dict.fromkeys(replace(one, k=k) for k in ks for one in candidates))
+    base = replace(Candidate(), **known)
+    candidates, of_many = candidates_for(search, base, free=free, latent=given.latent, ks=tuple(ks))
     kl = given.kl
     if kl == "auto":
         kl = "closed" if given.objective == "elbo" else "sampled"
@@ -113,6 +112,7 @@ def plan_of(given: Any) -> Plan:
         optimizer=given.optimizer,
         gradient=GRADIENTS[gradient]() if isinstance(gradient, str) else gradient,
         candidates=candidates,
+        of_many=of_many,
     )
     _check(plan)
     return plan

@@ -216,7 +216,7 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         fitted = fit_conditional(task, plan, seed=seed, progress=_print if self.verbose else quiet)
         self.exact_, chosen = None, fitted.members.chosen
         if self.compare_exact and is_relaxed(fitted.model):
-            self.exact_ = fit_conditional(task, exactly(replace(plan, candidates=(chosen,))), seed=seed).model
+            self.exact_ = fit_conditional(task, exactly(plan.only(chosen)), seed=seed).model
         job = ConditionalJob(
             targets.names,
             plan,

@@ -104,7 +104,7 @@ def _conditional(
     for relaxation in ("mixture", "moments"):
         if relaxation == "moments" and learned.schema.modelled[0].kind not in CONTINUOUS:
             continue
-        plan = replace(job.plan, latent="concrete", inference="exact", relaxation=relaxation, candidates=(chosen,))
+        plan = replace(job.plan.only(chosen), latent="concrete", inference="exact", relaxation=relaxation)
         diagonal = relaxation == "moments" and len(job.targets) > 1
         plan = replace(plan, covariance="diagonal") if diagonal else plan
         answers.append(fit(f"Concrete, {relaxation}", plan)[0])

@@ -133,7 +133,7 @@ def fit_conditional(
     judged = None
     if len(heldout) and refit:
         judged = model
-        again = replace(plan, candidates=(members.chosen,))
+        again = plan.only(members.chosen)
         model, members, findings = _fit(task, again, counted, seed, progress, members)
     return FittedConditional(model, members, train, heldout, judged, time.perf_counter() - began, findings)
 
@@ -155,7 +155,9 @@ def _fit(
         return make_family(schema, plan, rows, candidate)
 
     learn = train_regressions if plan.inference == "em" else train_members
-    members = learn(rows, replace(plan, seed=seed), family, key=jax.random.key(seed), progress=progress)
+    members = learn(
+        rows, replace(plan.for_rows(len(rows)), seed=seed), family, key=jax.random.key(seed), progress=progress
+    )
     if chosen is not None:
         members = replace(members, judged=chosen.judged)
     return ConditionalTable(schema, covariates, members.models, members.posteriors, task.cell), members, findings

@@ -223,7 +223,7 @@ def _in_cells(model: ConditionalTable, baseline: Baseline, part: Part) -> np.nda
 
 def _exact_twin(task: Task, job: ConditionalJob, fitted: FittedConditional, progress: Progress) -> ConditionalTable:
     """The same networks with their latent summed out, trained on the same rows."""
-    plan = exactly(replace(job.plan, candidates=(fitted.members.chosen,)))
+    plan = exactly(job.plan.only(fitted.members.chosen))
     part = replace(task, counted=fitted.train)
     return fit_conditional(part, plan, seed=job.seed, progress=staged(progress, "training exactly")).model
 

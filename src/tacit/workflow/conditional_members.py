@@ -20,12 +20,12 @@ from tacit.data.split import folds as deal_folds
 from tacit.evaluation.result import Kind, Result, mean_result
 from tacit.gradients import AbstractGradient, Enumeration, Pathwise
 from tacit.inference.fit import Progress, quiet
-from tacit.inference.joint import Noise
+from tacit.inference.noise import Noise
 from tacit.inference.optimizers import AbstractOptimizer, Descent, as_optimizer
 from tacit.networks import Fixed
 from tacit.objectives import ELBO, IWAE
 from tacit.training import Fitted, Population, stack, train
-from tacit.workflow.conditional_plan import Candidate, Plan, build
+from tacit.workflow.conditional_plan import STEPS, Candidate, Plan, build
 
 _FIGURES = ("value", "best_epoch", "epochs", "skipped", "verdict")  # of a training, one a member
 _BOUNDS = ("training", "validation")  # of every epoch
@@ -74,30 +74,55 @@ def train_members(rows: Rows, plan: Plan, make_family: Any, *, key: Key, progres
     """Choose among the candidates of a plan, and train the ensemble of the one that is chosen.
 
     Each member sets aside rows of its own, which judge its epochs. The first members of every candidate are trained
-    together; the candidate that scores best on the rows they set aside, the same for all, gets the others.
+    together; the candidate that scores best on the rows they set aside, the same for all, gets the others. Where rows
+    are many, one member of every candidate competes by a shorter training, and the ensemble is trained anew.
     `make_family(candidate)` gives the components' family. Raises `DataError` for too few rows.
     """
     held, population = _population(rows, plan)
     plan.check(make_family(plan.candidates[0]))
     job = _Job(rows, plan, make_family, population, key)
-    scouts = np.arange(plan.n_scouts)
-    fitted = job.train(plan.candidates, scouts, progress)
-    judged = tuple(_judge(fitted, plan, held[:, scouts], rows))
-    best = int(np.argmax([one.figure.value for one in judged]))
-    chosen = _part(fitted, slice(best * len(scouts), (best + 1) * len(scouts)))
-    others = np.arange(plan.n_scouts, plan.n_members)
-    if len(others):
-        chosen = _joined(chosen, _part(job.train((plan.candidates[best],), others, progress), slice(None)))
+    choose = _after_trials if plan.shortly(len(rows)) else _among_scouts
+    judged, best, ensemble = choose(job, held, progress)
     return Members(
-        chosen.model,
-        chosen.posterior,
+        ensemble.model,
+        ensemble.posterior,
         plan.candidates[best],
-        judged,
-        chosen.training,
-        chosen.validation,
-        int(np.sum(chosen.skipped)),
-        chosen.seconds,
+        tuple(judged),
+        ensemble.training,
+        ensemble.validation,
+        int(np.sum(ensemble.skipped)),
+        ensemble.seconds,
     )
+
+
+def _among_scouts(job: _Job, held: np.ndarray, progress: Progress) -> tuple[list[Judged], int, Fitted]:
+    """The first members of every candidate, trained in full, of which the chosen one's stay; then its others."""
+    plan = job.plan
+    scouts, others = np.split(np.arange(plan.n_members), [plan.n_scouts])
+    fitted = job.train(plan.candidates, scouts, progress)
+    judged = list(_judge(fitted, plan, held[:, scouts], job.rows))
+    best = _best(judged)
+    ensemble = _part(fitted, slice(best * len(scouts), (best + 1) * len(scouts)))
+    if len(others):
+        ensemble = _joined(ensemble, _part(job.train((plan.candidates[best],), others, progress), slice(None)))
+    return judged, best, ensemble
+
+
+def _after_trials(job: _Job, held: np.ndarray, progress: Progress) -> tuple[list[Judged], int, Fitted]:
+    """One member of every candidate, trained shortly; then all members of the best, in arrays of its own size."""
+    trial = replace(job, plan=job.plan.trial())
+    fitted = trial.train(trial.plan.candidates, np.arange(1), progress)
+    judged = list(_judge(fitted, job.plan, held[:, :1], job.rows))
+    best = _best(judged)
+    final = replace(job, plan=job.plan.only(job.plan.candidates[best]))
+    ensemble = _part(final.train(final.plan.candidates, np.arange(job.plan.n_members), progress), slice(None))
+    verdicts, epochs = (tuple(a.tolist()) for a in (ensemble.verdict, ensemble.epochs))
+    judged[best] = replace(judged[best], verdicts=verdicts, epochs=epochs)
+    return judged, best, ensemble
+
+
+def _best(judged: list[Judged]) -> int:
+    return int(np.argmax([one.figure.value for one in judged]))
 
 
 @dataclass(frozen=True)
@@ -130,7 +155,7 @@ class _Job:
         def each(values: Iterable[float]) -> jax.Array:
             return jnp.asarray(np.repeat(list(values), len(members)), jnp.float32)
 
-        ends = [plan.max_epochs or math.ceil(candidate.steps / steps) for candidate in candidates]
+        ends = [plan.max_epochs or math.ceil((candidate.steps or STEPS[0]) / steps) for candidate in candidates]
         epochs = np.repeat(ends, len(members))
         noisy = any(one.noise for one in plan.candidates)
         noisy_targets = families[0].numeric and any(one.target_noise for one in plan.candidates)
@@ -252,7 +277,7 @@ def _joined(one: Fitted, two: Fitted) -> Fitted:
         padded = [np.pad(c, ((0, longest - len(c)), (0, 0)), constant_values=np.nan) for c in (a, b)]
         return np.concatenate(padded, axis=1)
 
-    figures = {name: np.concatenate([getattr(one, name), getattr(two, name)]) for name in _FIGURES}
-    bounds = {name: side_by_side(getattr(one, name), getattr(two, name)) for name in _BOUNDS}
+    figures: dict[str, Any] = {name: np.concatenate([getattr(one, name), getattr(two, name)]) for name in _FIGURES}
+    bounds: dict[str, Any] = {name: side_by_side(getattr(one, name), getattr(two, name)) for name in _BOUNDS}
     model, posterior = both(one.model, two.model), both(one.posterior, two.posterior)
     return replace(one, model=model, posterior=posterior, **figures, **bounds, seconds=one.seconds + two.seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
@@ -30,7 +31,11 @@ Latent = Literal["categorical", "concrete"]
 Relaxation = Literal["mixture", "moments", "network"]
 Inference = Literal["exact", "amortised", "em"]
 
-MANY_ROWS = 5000  # rows from which on batches are larger
+MANY_ROWS = 5000  # rows from which on batches are larger and candidates compete by shorter trainings
+BATCHES = (64, 256)  # rows a step, of few and of many
+STEPS = (3000, 20000)  # of a training: the first where rows are few
+EPOCHS = 200  # of a training on many rows, as far as its steps lie between the two
+SHORTER = 4  # times that the trainings of a search among many rows are shorter
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,13 @@ class Candidate:
     noise: float = 0.0  # s.d. of the noise that training adds to standardised covariates
     target_noise: float = 0.0  # and to standardised targets
     floor: float = 0.003  # least scale of a component, in s.d. of the target
-    steps: int = 3000  # gradient steps, rounded up to whole epochs
+    steps: int | None = None  # gradient steps, rounded up to whole epochs; None: by the rows
     learning_rate: float = 1e-2
 
     def __str__(self) -> str:
         return (
             f"k={self.k}, width={self.width}, weight decay={self.weight_decay:g}, noise={self.noise:g}, "
-            f"target noise={self.target_noise:g}, scale floor={self.floor:g}, steps={self.steps}"
+            f"target noise={self.target_noise:g}, scale floor={self.floor:g}, steps={self.steps or 'by the rows'}"
         )
 
 
@@ -78,6 +83,7 @@ class Plan:
     optimizer: Any = "adam"
     gradient: Any = None
     candidates: tuple[Candidate, ...] = (Candidate(),)
+    of_many: tuple[Candidate, ...] = ()  # those that compete in their place where rows are many
     seed: int = 0
 
     @property
@@ -92,7 +98,32 @@ class Plan:
 
     def batch(self, n: int) -> int:
         """Rows a step, of n to train on."""
-        return min(self.batch_size or (64 if n < MANY_ROWS else 256), n)
+        return min(self.batch_size or BATCHES[n >= MANY_ROWS], n)
+
+    def for_rows(self, n: int) -> Plan:
+        """The plan for n rows: which candidates compete, for how many steps they train, and in what batches."""
+        many = n >= MANY_ROWS
+        size, steps = self.batch_size or BATCHES[many], STEPS[0]
+        if many:
+            epoch = math.ceil((1 - self.validation_fraction) * n / size)
+            steps = min(max(EPOCHS * epoch, STEPS[0]), STEPS[1])
+        chosen = self.of_many if many and self.of_many and self.inference != "em" else self.candidates
+        found = tuple(replace(one, steps=one.steps or steps) for one in chosen)
+        return replace(self, candidates=found, of_many=(), batch_size=size)
+
+    def only(self, candidate: Candidate) -> Plan:
+        """The plan with one candidate, that nothing competes with."""
+        return replace(self, candidates=(candidate,), of_many=())
+
+    def shortly(self, n: int) -> bool:
+        """Whether candidates compete by trials: where rows are many."""
+        return n >= MANY_ROWS and len(self.candidates) > 1
+
+    def trial(self) -> Plan:
+        """The plan of the trials, the same with shorter trainings."""
+        shorter = tuple(replace(one, steps=math.ceil((one.steps or STEPS[0]) / SHORTER)) for one in self.candidates)
+        epochs = None if self.max_epochs is None else math.ceil(self.max_epochs / SHORTER)
+        return replace(self, candidates=shorter, max_epochs=epochs)
 
     @property
     def n_scouts(self) -> int:

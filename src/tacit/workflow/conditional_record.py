@@ -28,6 +28,7 @@ _PACKAGES = ("tacit-lvm", "jax", "jaxlib", "equinox", "numpy", "pyarrow")
 _ABOUT_JOINT = ("missing", "tied")  # findings of a table that matter where all its columns are modelled
 _NORMAL_95 = 1.96
 _FEW_HELDOUT = 30
+_COMPETING = ("candidates", "of_many")  # told of in the table of candidates
 _MOST_EPOCHS = 200  # points of a training curve
 
 
@@ -95,7 +96,7 @@ def worth_record(worth: Worth) -> dict[str, Any]:
 
 def settings(job: ConditionalJob, chosen: Candidate) -> dict[str, Any]:
     """Everything that was set, by name, and the settings that were chosen."""
-    plan = {name: getattr(job.plan, name) for name in Plan.__dataclass_fields__ if name != "candidates"}
+    plan = {name: getattr(job.plan, name) for name in Plan.__dataclass_fields__ if name not in _COMPETING}
     texts = {
         name: value if isinstance(value, int | float | str | None) else "default" if value is None else str(value)
         for name, value in plan.items()
@@ -129,7 +130,7 @@ def _verdict(fitted: FittedConditional, job: ConditionalJob) -> dict[str, str]:
         text = f"{many} trained for {epochs:,} epochs; of each the best epoch, on rows it set aside, was kept."
     if status == "ran out of steps":
         budget = "max_epochs" if job.plan.max_epochs else "steps"
-        mend = f"--set {budget}={2 * (job.plan.max_epochs or judged.candidate.steps)}"
+        mend = f"--set {budget}={2 * (job.plan.max_epochs or judged.candidate.steps or 0)}"
         text += f" The figure was still rising at the end: more may be had with {mend}."
     kept = ""
     if fitted.judged is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tacit.workflow.conditional_plan import Candidate, Latent
+from tacit.workflow.conditional_plan import Candidate, Latent, grid
+
+SEARCHED = ("k", "width", "weight_decay", "noise", "target_noise", "floor")
 
 # From sharp to smooth. Noise on covariates and targets decides most on small tables (see docs/decisions).
 SMALL: tuple[dict[str, Any], ...] = (
@@ -17,19 +19,41 @@ SMALL: tuple[dict[str, Any], ...] = (
     {"k": 1, "noise": 0.05, "target_noise": 0.02},
 )
 
+# For many rows: more components in place of noise.
+MANY: tuple[dict[str, Any], ...] = (
+    {"k": 3},
+    {"k": 5},
+    {"k": 8},
+    {"k": 5, "target_noise": 0.05},
+    {"k": 3, "noise": 0.05, "target_noise": 0.05, "weight_decay": 0.1},
+)
+
 
 def candidates_for(
-    search: str | None, base: Candidate, *, free: tuple[str, ...] = tuple(SMALL[-1]), latent: Latent
-) -> tuple[Candidate, ...]:
-    """The candidates of a search: `base` alone for None; for "small" those above in the settings that are `free`.
+    search: str | None,
+    base: Candidate,
+    *,
+    free: tuple[str, ...] = SEARCHED,
+    latent: Latent,
+    ks: tuple[int, ...] = (),
+) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
+    """The candidates of a search for few and for many rows: those above in the settings that are `free`.
 
-    A relaxed category has one number of components, which is not searched.
+    Without a search (None) it is `base` alone. A relaxed category has one number of components, which is not searched.
+    With several `ks` every candidate competes with each.
 
-    >>> candidates_for("small", Candidate(k=2), free=("noise",), latent="categorical")[1].noise
-    0.02
+    >>> few, many = candidates_for("small", Candidate(k=2), free=("noise",), latent="categorical")
+    >>> few[1].noise, [one.noise for one in many]
+    (0.02, [0.0, 0.05])
     """
-    if search is None:
-        return (base,)
     varied = [name for name in free if name != "k" or latent == "categorical"]
-    found = [replace(base, **{name: one[name] for name in varied if name in one}) for one in SMALL]
-    return tuple(dict.fromkeys(found))
+
+    def among(table: tuple[dict[str, Any], ...]) -> tuple[Candidate, ...]:
+        found = [replace(base, **{name: one[name] for name in varied if name in one}) for one in table]
+        return tuple(dict.fromkeys(one for candidate in found for one in _with_ks(candidate, ks)))
+
+    return (among(({},)), ()) if search is None else (among(SMALL), among(MANY))
+
+
+def _with_ks(candidate: Candidate, ks: tuple[int, ...]) -> tuple[Candidate, ...]:
+    return grid(candidate, k=ks) if len(ks) > 1 else (candidate,)
