@@ -202,17 +202,21 @@ class ConditionalAnswers:
         return targets[0] if target is None else target
 
     def _numbers(self, X: Any, target: str | None) -> AbstractNumericPrediction:
-        prediction = self.predict_distribution(X, target)
-        if not isinstance(prediction, AbstractNumericPrediction):
-            mend = "Ask predict_distribution(X).probabilities."
-            raise UsageError("the target holds levels, which have no order.", where="target", mend=mend)
-        return prediction
+        return _numeric(self.predict_distribution(X, target))
 
     def _best(self, prediction: AbstractPrediction, name: str) -> np.ndarray:
         if isinstance(prediction, CategoricalPrediction):
             return np.array(prediction.levels)[prediction.probabilities.argmax(axis=1)]
-        assert isinstance(prediction, AbstractNumericPrediction)
-        return prediction.mean() if self.model_.schema[name].kind == "real" else prediction.quantile(0.5)
+        numbers = _numeric(prediction)
+        return numbers.mean() if self.model_.schema[name].kind == "real" else numbers.quantile(0.5)
+
+
+def _numeric(prediction: AbstractPrediction) -> AbstractNumericPrediction:
+    """The prediction of numbers, or UsageError."""
+    if not isinstance(prediction, AbstractNumericPrediction):
+        mend = "Ask predict_distribution(X).probabilities."
+        raise UsageError("the target holds levels, which have no order.", where="target", mend=mend)
+    return prediction
 
 
 def _warn(findings: tuple[Finding, ...]) -> None:

@@ -109,16 +109,16 @@ def ridge(
     root = np.sqrt(weight)[:, None]
     u, s, vt = np.linalg.svd(root * (x - x_mean), full_matrices=False)
     rotated = u.T @ (root * (y - y_mean))
-    best = None
-    for penalty in _PENALTIES:
+
+    def residuals(penalty: float) -> np.ndarray:
+        """Of every row where it is left out."""
         shrunk = s**2 / (s**2 + penalty)
         leverage = np.minimum((u**2) @ shrunk + share, 1 - 1e-6)
-        left_out = (y - y_mean - (u @ (shrunk[:, None] * rotated)) / root) / (1 - leverage)[:, None]
-        loss = float(share @ np.sum(left_out**2, axis=1))
-        if best is None or loss < best[0]:
-            best = loss, penalty, left_out
-    assert best is not None
-    _, penalty, left_out = best
+        left: np.ndarray = (y - y_mean - (u @ (shrunk[:, None] * rotated)) / root) / (1 - leverage)[:, None]
+        return left
+
+    penalty = min(_PENALTIES, key=lambda one: float(share @ np.sum(residuals(one) ** 2, axis=1)))
+    left_out = residuals(penalty)
     slopes = vt.T @ ((s / (s**2 + penalty))[:, None] * rotated)
     return y_mean + (new - x_mean) @ slopes, (left_out * share[:, None]).T @ left_out
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tacit._errors import UsageError
 from tacit.data.covariate import Covariate
 from tacit.data.table import Table
 from tacit.distributions.predictive import AbstractNumericPrediction
@@ -102,7 +103,8 @@ def _predict(
 ) -> AbstractNumericPrediction:
     x = model.covariates.encode(usual.varying(name, values)).x
     found = predicted(model, x, target)
-    assert isinstance(found, AbstractNumericPrediction)
+    if not isinstance(found, AbstractNumericPrediction):
+        raise UsageError(f"{target!r} holds levels, which have no order.", where="target", mend="Draw a numeric one.")
     return found
 
 
