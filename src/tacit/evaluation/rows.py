@@ -1,0 +1,100 @@
+"""Figures of every row, worked out tile by tile: memory does not grow with the number of rows."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from tacit._errors import UsageError
+from tacit._typing import Array, Key
+from tacit.data.batch import Batch
+from tacit.distributions import AbstractDistribution
+from tacit.inference.procedure import evidence
+from tacit.models import AbstractConditional, LatentModel
+
+TILE = 64  # rows at once
+
+
+class AbstractOfRow(eqx.Module):
+    """What is worked out of one row; settings are static fields."""
+
+    @abc.abstractmethod
+    def __call__(self, key: Key, model: LatentModel, posterior: Any, y: Array, x: Any, observed: Any) -> PyTree:
+        """The figures of a row; `key` is the row's own."""
+
+
+def tiles(
+    of_row: AbstractOfRow,
+    model: LatentModel,
+    posterior: AbstractConditional | None,
+    rows: Batch,
+    *,
+    key: Key,
+    tile: int = TILE,
+) -> Iterator[PyTree]:
+    """The figures of `tile` rows after `tile` rows, NumPy arrays (t, ...).
+
+    The key of a row depends on `key` and its place among the rows, so figures do not change with `tile`. `rows` holds
+    y (n, d), x (n, p) or None and mask (n, d) or None; weights and indices are not read.
+    """
+    n = _number(rows)
+    tile = min(tile, n)
+    for begin in range(0, n, tile):
+        places = np.arange(begin, begin + tile)
+        inside = np.minimum(places, n - 1)  # the last tile is filled up with the last row
+        y, x = (None if a is None else jnp.asarray(np.asarray(a)[inside], float) for a in (rows.y, rows.x))
+        observed = None if rows.mask is None else jnp.asarray(np.asarray(rows.mask)[inside])
+        found = _tile(of_row, model, posterior, key, jnp.asarray(places), y, x, observed)
+        yield jax.tree.map(lambda a: np.asarray(a)[: min(tile, n - begin)], found)  # noqa: B023
+
+
+def over_rows(
+    of_row: AbstractOfRow,
+    model: LatentModel,
+    posterior: AbstractConditional | None,
+    rows: Batch,
+    *,
+    key: Key,
+    tile: int = TILE,
+) -> PyTree:
+    """The figures of all rows, NumPy arrays (n, ...): `tiles`, put together."""
+    parts = list(tiles(of_row, model, posterior, rows, key=key, tile=tile))
+    return jax.tree.map(lambda *a: np.concatenate(a), *parts)
+
+
+@eqx.filter_jit
+def _tile(
+    of_row: AbstractOfRow, model: Any, posterior: Any, key: Array, places: Array, y: Array, x: Any, observed: Any
+) -> PyTree:
+    def one(place: Array, y: Array, x: Any, observed: Any) -> PyTree:
+        return of_row(jax.random.fold_in(key, place), model, posterior, y, x, observed)
+
+    return jax.vmap(one)(places, y, x, observed)
+
+
+def subset(rows: Batch, which: np.ndarray) -> Batch:
+    """Some of the rows."""
+    return Batch(*(None if part is None else np.asarray(part)[which] for part in rows))
+
+
+def kinds(
+    model: LatentModel, posterior: AbstractConditional | None, rows: Batch
+) -> tuple[AbstractDistribution, AbstractDistribution | None]:
+    """Prior and posterior of the first row: to see of what kind they are."""
+    _number(rows)
+    y, x, observed = (None if a is None else jnp.asarray(np.asarray(a)[0]) for a in (rows.y, rows.x, rows.mask))
+    prior = model.prior(model.context(x))
+    return prior, None if posterior is None else posterior(evidence(y, x, observed))
+
+
+def _number(rows: Batch) -> int:
+    if len(rows.y) == 0:
+        raise UsageError("there are no rows.", where="evaluation", mend="Give at least one.")
+    return len(rows.y)

@@ -1,0 +1,94 @@
+"""log p between a lower and an upper bound, on data simulated from the model."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tacit._errors import UsageError
+from tacit._typing import Array, Key, Scalar
+from tacit.data.batch import Batch
+from tacit.evaluation.result import Result, mean_result, paired_difference
+from tacit.evaluation.rows import AbstractOfRow, over_rows
+from tacit.inference.procedure import evidence
+from tacit.models import AbstractConditional, LatentModel
+
+
+class Sandwich(NamedTuple):
+    """Mean log-likelihood of simulated rows from below and from above, their difference, and the rows' bounds."""
+
+    lower: Result
+    upper: Result
+    gap: Result
+    lower_of_rows: np.ndarray
+    upper_of_rows: np.ndarray
+
+
+class _Bounds(AbstractOfRow):
+    """Both bounds of one row drawn from the model: of S draws of q, and of S - 1 with the latent that made the row."""
+
+    num_samples: int
+
+    def __call__(
+        self, key: Key, model: LatentModel, posterior: Any, y: Array, x: Any, observed: Any
+    ) -> tuple[Scalar, Scalar]:
+        key_row, key_q = jax.random.split(key)
+        context = model.context(x)
+        truth, event = model.sample(key_row, x)
+        q, prior = posterior(evidence(event, x, observed)), model.prior(context)
+
+        def log_weight(z: Array) -> Scalar:
+            return model.log_likelihood(z, context, event, observed) + prior.log_prob(z) - q.log_prob(z)
+
+        keys = jax.random.split(key_q, self.num_samples)
+        log_w = jax.lax.map(lambda key: log_weight(q.sample(key)), keys, batch_size=min(64, self.num_samples))
+        with_truth = log_w.at[0].set(log_weight(truth))
+        scale = jnp.log(self.num_samples)
+        return jax.nn.logsumexp(log_w) - scale, jax.nn.logsumexp(with_truth) - scale
+
+
+def sandwich(
+    model: LatentModel,
+    posterior: AbstractConditional,
+    n: int,
+    *,
+    key: Key,
+    num_samples: int = 64,
+    x: np.ndarray | None = None,
+) -> Sandwich:
+    """Lower and upper bound of `E log p(y | x)` over `n` rows drawn from the model, in nats a row.
+
+        lower: log 1/S sum_{s=1..S} w_s            upper: log 1/S (w(z*) + sum_{s=1..S-1} w_s)
+
+    with z* the latent that the row was made from: it is a draw of the exact posterior, so the second is at or above
+    log p in expectation. Both are of the model's own rows, not of data: what they tell is how far to trust the
+    lower bound of this q. `x` (n, p) are covariates. Source: Grosse et al. 2015, section 3.
+
+    >>> from tacit.distributions import Bernoulli, Categorical
+    >>> from tacit.models import Constant, Selected
+    >>> model = LatentModel(Constant(Categorical(jnp.zeros(2))), Selected(Bernoulli(jnp.array([[-2.0], [2.0]]))))
+    >>> found = sandwich(model, model.prior, 2000, key=jax.random.key(0), num_samples=8)
+    >>> found.lower.value < -0.69315 < found.upper.value  # log 1/2
+    True
+    """
+    if n < 1 or num_samples < 2:
+        raise UsageError(f"{n} rows of {num_samples} draws give no bounds.", mend="Use at least 1 row and 2 draws.")
+    if x is not None and len(x) != n:
+        raise UsageError(f"{len(x)} rows of covariates do not fit {n} rows.", where="x", mend="Give one a row.")
+    shape = eqx.filter_eval_shape(lambda: model.sample(key, None if x is None else jnp.asarray(x[0], float))[1]).shape
+    rows = Batch(np.zeros((n, *shape)), x, None, None, None)  # only their shape is used
+    found = over_rows(_Bounds(num_samples), model, posterior, rows, key=key)
+    lower, upper = (np.asarray(values, np.float64) for values in found)
+    note = f"{num_samples:,} draws, rows drawn from the model"
+    kinds: Any = ("upper bound", "lower bound")
+    return Sandwich(
+        mean_result("log-likelihood from below", lower, kind="lower bound", note=note),
+        mean_result("log-likelihood from above", upper, kind="upper bound", note=note),
+        paired_difference("upper - lower", upper, lower, kinds=kinds, note=note),
+        lower,
+        upper,
+    )
