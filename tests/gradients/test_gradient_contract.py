@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -52,7 +54,7 @@ def test_no_variance_at_the_exact_posterior(name: str, latent: str, objective: s
     with jax.enable_x64(True):
         given = at_posterior(latent)
         one = estimates(row.make(), given, OBJECTIVES[objective].combine, row.num_samples)
-        found = np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(1), 500)))
+        found = np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(1, impl="unsafe_rbg"), 500)))
         of_q = found[:, -given.q.logits.size :]
     np.testing.assert_allclose(found[:, 0], -1.7, atol=1e-12)  # the value is log p(y)
     assert of_q.var(axis=0).max() < 1e-20
@@ -66,16 +68,36 @@ def test_it_survives_jit_and_vmap_in_single_precision(name: str) -> None:
     estimator.check(given.q, row.num_samples)
     one = estimates(estimator, given, OBJECTIVES[row.objectives[0]].combine, row.num_samples)
     keys = jax.random.split(jax.random.key(2), 3)
-    together = jax.jit(jax.vmap(one))(keys)
+    together, alone = jax.jit(lambda keys: (jax.vmap(one)(keys), jax.lax.map(one, keys)))(keys)
     assert together.dtype == jnp.float32
-    np.testing.assert_allclose(together[1], one(keys[1]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-5)
     # what replaces the running figures has their form, so that it can go round a loop
     y, x = CONTEXT
     memory = estimator.init(jax.random.key(5), (jnp.stack([y, y]), x))
     log_weight, combine = given.log_weight(given.theta), OBJECTIVES[row.objectives[0]].combine
-    _, running = estimator(keys[0], given.q, log_weight, combine, row.num_samples, CONTEXT, memory)
+    arguments = (given.q, log_weight, combine, row.num_samples, CONTEXT, memory)
+    _, running = jax.eval_shape(lambda key: estimator(key, *arguments), keys[0])
     assert jax.tree.structure(running) == jax.tree.structure(memory.running)
-    assert [a.shape for a in jax.tree.leaves(running)] == [a.shape for a in jax.tree.leaves(memory.running)]
+    for new, old in zip(jax.tree.leaves(running), jax.tree.leaves(memory.running), strict=True):
+        assert (new.shape, new.dtype) == (old.shape, old.dtype)
+
+
+@pytest.mark.parametrize("name", list(ROWS))
+def test_the_log_weight_is_called_as_often_as_the_estimator_says(name: str) -> None:
+    row, calls = ROWS[name], []
+    given, estimator = problem(row.latents[-1]), row.make()
+    y, x = CONTEXT
+
+    def log_weight(q: Any, z: jax.Array) -> jax.Array:
+        jax.debug.callback(lambda _: calls.append(1), z)
+        return given.log_weight(given.theta)(q, z)
+
+    memory = estimator.init(jax.random.key(5), (jnp.stack([y, y]), x))
+    combine = OBJECTIVES[row.objectives[0]].combine
+    arguments = (given.q, log_weight, combine, row.num_samples, CONTEXT, memory)
+    jax.block_until_ready(jax.jit(lambda key: estimator(key, *arguments)[0])(jax.random.key(0)))
+    jax.effects_barrier()
+    assert len(calls) == estimator.evaluations(given.q, row.num_samples)
 
 
 def test_every_latent_and_objective_is_met() -> None:

@@ -45,6 +45,10 @@ class AbstractGradient(eqx.Module):
         """What the estimator starts with; `context` is (y, x) of a batch of rows. Nothing for most."""
         return Memory()
 
+    def evaluations(self, q: Any, num_samples: int) -> int:
+        """How often `log_weight` is called for one row."""
+        return num_samples
+
     @abc.abstractmethod
     def __call__(
         self,

@@ -35,6 +35,9 @@ class Enumeration(AbstractGradient):
             mend = "Use num_samples=1, or a sampled gradient for importance-weighted bounds."
             raise UsageError("listing gives the expectation of one draw.", where="Enumeration", mend=mend)
 
+    def evaluations(self, q: Any, num_samples: int) -> int:
+        return int(q.n_states)
+
     def __call__(
         self,
         key: Key,
