@@ -9,11 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.special import softmax
 
 from tacit.models import DiagonalFamily
+from tacit.models.predictive import predictive
 from tacit.networks import Fixed
 from tacit.workflow import conditional_plan
-from tacit.workflow.conditional_members import Members, Rows, train_members
+from tacit.workflow.conditional_aside import Rows, set_aside
+from tacit.workflow.conditional_members import Members, train_members
 from tacit.workflow.conditional_plan import EPOCHS, MANY_ROWS, SHORTER, STEPS, Candidate, Plan
 from tacit.workflow.conditional_search import MANY, SMALL, candidates_for
 
@@ -61,11 +65,14 @@ def test_settings_that_are_given_do_not_compete_among_many_rows_either() -> None
     assert [one.k for one in many] == [2, 4]
 
 
-def trained(plan: Plan) -> Members:
+@pytest.fixture(scope="module")
+def rows() -> Rows:
     random = np.random.default_rng(0)
     x = random.normal(size=(120, 2))
-    rows = Rows(x, x[:, :1] + 0.1 * random.normal(size=(120, 1)), np.ones(120))
+    return Rows(x, x[:, :1] + 0.1 * random.normal(size=(120, 1)), random.uniform(0.5, 2.0, 120))
 
+
+def trained(rows: Rows, plan: Plan) -> Members:
     def family(candidate: Candidate) -> Any:
         return DiagonalFamily(Fixed(jnp.asarray([candidate.floor], jnp.float32)))
 
@@ -73,11 +80,11 @@ def trained(plan: Plan) -> Members:
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_the_better_candidate_gets_a_whole_ensemble(many: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_better_candidate_gets_a_whole_ensemble(many: bool, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
     if many:
         monkeypatch.setattr(conditional_plan, "MANY_ROWS", 100)
     plan = Plan(candidates=(HOPELESS, GOOD), n_members=3, batch_size=32)
-    members = trained(plan)
+    members = trained(rows, plan)
     epochs = math.ceil(GOOD.steps / math.ceil(108 / 32))
     assert members.chosen == GOOD
     assert [one.candidate for one in members.judged] == [HOPELESS, GOOD]
@@ -91,3 +98,24 @@ def test_the_better_candidate_gets_a_whole_ensemble(many: bool, monkeypatch: pyt
     assert first.shape[:2] == (3, 8)  # of three members, in arrays as wide as the chosen candidate is
     if many:  # the other was judged after the shorter training
         assert members.judged[0].epochs == (math.ceil(epochs / SHORTER),)
+
+
+def test_scouts_are_judged_as_one_mixture_on_rows_that_none_of_them_saw(rows: Rows) -> None:
+    plan = Plan(candidates=(HOPELESS, GOOD), n_members=3, batch_size=32)
+    held, population = set_aside(rows, plan)
+    assert np.array_equal(held[:, 0], held[:, 1])
+    assert not np.any(held[:, 0] & held[:, 2])
+    assert not np.intersect1d(population.rows[:2], np.flatnonzero(held[:, 0])).size
+    members = trained(rows, plan)
+    densities = []
+    for scout in (0, 1):
+        network = jax.tree.map(lambda a, m=scout: a[m], members.models)
+        mixtures = [predictive(network, x, jax.random.key(0), 1) for x in rows.x[held[:, 0]].astype(np.float32)]
+        weights = np.array([softmax(one.logits) for one in mixtures])
+        loc = np.array([one.stack.loc[:, 0] for one in mixtures], float)
+        scale = np.exp(np.array([one.stack.log_scale[:, 0] for one in mixtures], float))
+        densities.append(np.sum(weights * stats.norm.pdf(rows.y[held[:, 0]], loc, scale), axis=1))
+    figure = members.judged[1].figure
+    expected = np.average(np.log(np.mean(densities, axis=0)), weights=rows.weight[held[:, 0]])
+    assert figure.value == pytest.approx(expected, abs=2e-5)
+    assert figure.n == held[:, 0].sum() == 12

@@ -27,11 +27,11 @@ from tacit.estimators._random import seed_of
 from tacit.estimators._targets import joined, read_targets, schema_of
 from tacit.evaluation.result import Result
 from tacit.inference.fit import quiet
+from tacit.workflow.conditional_aside import Judged
 from tacit.workflow.conditional_figures import is_relaxed
 from tacit.workflow.conditional_file import conditional_manifest
 from tacit.workflow.conditional_fit import FittedConditional, Task, cut, fit_conditional
 from tacit.workflow.conditional_job import NOTHING, ConditionalJob, exactly
-from tacit.workflow.conditional_members import Judged
 from tacit.workflow.conditional_plan import Candidate
 from tacit.workflow.conditional_record import conditional_record
 from tacit.workflow.conditional_table import ConditionalTable

@@ -23,7 +23,8 @@ from tacit.inference.fit import Progress, quiet
 from tacit.models import BernoulliFamily, CategoricalFamily, DiagonalFamily, FullFamily, PoissonFamily
 from tacit.models.components import AbstractFamily
 from tacit.networks import Fixed
-from tacit.workflow.conditional_members import Members, Rows, train_members
+from tacit.workflow.conditional_aside import Rows
+from tacit.workflow.conditional_members import Members, train_members
 from tacit.workflow.conditional_plan import Candidate, Plan
 from tacit.workflow.conditional_regressions import train_regressions
 from tacit.workflow.conditional_table import ConditionalTable

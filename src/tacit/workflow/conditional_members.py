@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,13 +11,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
-from tacit._errors import DataError
 from tacit._typing import Key
 from tacit.data.batch import Batch
-from tacit.data.split import folds as deal_folds
-from tacit.evaluation.result import Kind, Result, mean_result
 from tacit.gradients import AbstractGradient, Enumeration, Pathwise
 from tacit.inference.fit import Progress, quiet
 from tacit.inference.noise import Noise
@@ -25,35 +21,11 @@ from tacit.inference.optimizers import AbstractOptimizer, Descent, as_optimizer
 from tacit.networks import Fixed
 from tacit.objectives import ELBO, IWAE
 from tacit.training import Fitted, Population, stack, train
+from tacit.workflow.conditional_aside import Judged, Rows, judged_on, set_aside
 from tacit.workflow.conditional_plan import STEPS, Candidate, Plan, build
 
 _FIGURES = ("value", "best_epoch", "epochs", "skipped", "verdict")  # of a training, one a member
 _BOUNDS = ("training", "validation")  # of every epoch
-FEWEST = 10  # rows below which none are set aside to judge epochs
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Standardised rows: x (n, p), y (n, d), weight (n,), and what keeps rows together when they are split."""
-
-    x: Float[np.ndarray, "n p"]
-    y: Float[np.ndarray, "n d"]
-    weight: Float[np.ndarray, " n"]
-    group: np.ndarray | None = None
-    time: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One candidate and what its members scored on the rows set aside, in nats a row of the standardised target."""
-
-    candidate: Candidate
-    figure: Result
-    verdicts: tuple[str, ...]
-    epochs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -73,12 +45,13 @@ class Members:
 def train_members(rows: Rows, plan: Plan, make_family: Any, *, key: Key, progress: Progress = quiet) -> Members:
     """Choose among the candidates of a plan, and train the ensemble of the one that is chosen.
 
-    Each member sets aside rows of its own, which judge its epochs. The first members of every candidate are trained
-    together; the candidate that scores best on the rows they set aside, the same for all, gets the others. Where rows
-    are many, one member of every candidate competes by a shorter training, and the ensemble is trained anew.
-    `make_family(candidate)` gives the components' family. Raises `DataError` for too few rows.
+    Each member sets aside rows, which judge its epochs. The first members of every candidate, the scouts, are trained
+    together and set the same rows aside; the candidate whose scouts, as one mixture, score best on them gets the
+    others, which set aside other rows. Where rows are many, one member of every candidate competes by a shorter
+    training, and the ensemble is trained anew. `make_family(candidate)` gives the components' family. Raises
+    `DataError` for too few rows.
     """
-    held, population = _population(rows, plan)
+    held, population = set_aside(rows, plan)
     plan.check(make_family(plan.candidates[0]))
     job = _Job(rows, plan, make_family, population, key)
     choose = _after_trials if plan.shortly(len(rows)) else _among_scouts
@@ -100,7 +73,7 @@ def _among_scouts(job: _Job, held: np.ndarray, progress: Progress) -> tuple[list
     plan = job.plan
     scouts, others = np.split(np.arange(plan.n_members), [plan.n_scouts])
     fitted = job.train(plan.candidates, scouts, progress)
-    judged = list(_judge(fitted, plan, held[:, scouts], job.rows))
+    judged = list(judged_on(fitted, plan, held[:, scouts], job.rows))
     best = _best(judged)
     ensemble = _part(fitted, slice(best * len(scouts), (best + 1) * len(scouts)))
     if len(others):
@@ -112,7 +85,7 @@ def _after_trials(job: _Job, held: np.ndarray, progress: Progress) -> tuple[list
     """One member of every candidate, trained shortly; then all members of the best, in arrays of its own size."""
     trial = replace(job, plan=job.plan.trial())
     fitted = trial.train(trial.plan.candidates, np.arange(1), progress)
-    judged = list(_judge(fitted, job.plan, held[:, :1], job.rows))
+    judged = list(judged_on(fitted, job.plan, held[:, :1], job.rows))
     best = _best(judged)
     final = replace(job, plan=job.plan.only(job.plan.candidates[best]))
     ensemble = _part(final.train(final.plan.candidates, np.arange(job.plan.n_members), progress), slice(None))
@@ -187,30 +160,6 @@ class _Job:
         return fitted
 
 
-def _population(rows: Rows, plan: Plan) -> tuple[np.ndarray, Population]:
-    """The rows set aside of each member (n, members), and the same as places."""
-    n = int(np.sum(rows.weight > 0))
-    if n < 2:
-        raise DataError("One row is too few to learn from.", mend="Give two rows or more.")
-    counted = np.flatnonzero(rows.weight > 0)
-    held = np.zeros((len(rows), plan.n_members), bool)
-    group, time = (None if a is None else a[counted] for a in (rows.group, rows.time))
-    units = n if group is None else len(np.unique(group))
-    if min(n, units) >= FEWEST and plan.validation_fraction > 0:
-        n_folds = min(max(round(1 / plan.validation_fraction), 2), units)
-        dealt = deal_folds(n, n_folds, seed=plan.seed, group=group, time=time)
-        for member in range(plan.n_members):
-            held[counted, member] = dealt == (n_folds - 1 - member) % n_folds
-    places = [(np.setdiff1d(counted, np.flatnonzero(one)), np.flatnonzero(one)) for one in held.T]
-    return held, Population(_padded([a for a, _ in places], len(rows)), _padded([b for _, b in places], len(rows)))
-
-
-def _padded(places: list[np.ndarray], n: int) -> np.ndarray:
-    """Places as one array, filled up with n, which is no row."""
-    width = max(map(len, places))
-    return np.stack([np.pad(one, (0, width - len(one)), constant_values=n) for one in places]).astype(np.int32)
-
-
 def _gradient(plan: Plan) -> AbstractGradient:
     if plan.gradient is not None:
         chosen: AbstractGradient = plan.gradient
@@ -239,19 +188,6 @@ def _at_temperature(models: Any, temperature: float) -> Any:
     return eqx.tree_at(
         place, models, Fixed(jnp.full(size, math.log(temperature), jnp.float32)), is_leaf=lambda a: isinstance(a, Fixed)
     )
-
-
-def _judge(fitted: Fitted, plan: Plan, held: np.ndarray, rows: Rows) -> Iterator[Judged]:
-    """Every candidate's mean over its members, by the weight of the rows that each set aside."""
-    m = held.shape[1]
-    shares = held.T @ rows.weight if held.any() else np.ones(m)
-    values, epochs, verdicts = (np.reshape(a, (-1, m)) for a in (fitted.value, fitted.epochs, fitted.verdict))
-    name = "on the rows set aside" if held.any() else "on the training rows"
-    kind: Kind = "exact" if plan.exact else "lower bound"
-    for number, candidate in enumerate(plan.candidates):
-        scored = np.where(np.isfinite(values[number]), values[number], -np.inf)
-        figure = mean_result(name, scored, weight=shares, kind=kind)
-        yield Judged(candidate, figure, tuple(verdicts[number].tolist()), tuple(epochs[number].tolist()))
 
 
 def _part(fitted: Fitted, members: slice) -> Fitted:

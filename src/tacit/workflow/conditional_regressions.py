@@ -19,7 +19,8 @@ from tacit.inference.fit import Progress, Settings, quiet
 from tacit.models import Components, DiagonalFamily, Expert, FiniteMixture, FullFamily, Gate, MixtureOfExperts
 from tacit.networks import MLP, Linear
 from tacit.training import stack
-from tacit.workflow.conditional_members import FEWEST, Judged, Members, Rows
+from tacit.workflow.conditional_aside import FEWEST, Judged, Rows
+from tacit.workflow.conditional_members import Members
 from tacit.workflow.conditional_plan import Plan
 from tacit.workflow.regressions import conditional, regression_fits
 
