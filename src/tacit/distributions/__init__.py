@@ -6,6 +6,7 @@ from tacit.distributions._base import (
     AbstractExponentialFamily,
     AbstractReparameterised,
 )
+from tacit.distributions.autoregressive import AutoregressiveBernoulli, AutoregressiveCategoricals
 from tacit.distributions.bernoulli import Bernoulli
 from tacit.distributions.categorical import Categorical, CategoricalColumn
 from tacit.distributions.categoricals import Categoricals
@@ -27,6 +28,8 @@ __all__ = [
     "AbstractEnumerable",
     "AbstractExponentialFamily",
     "AbstractReparameterised",
+    "AutoregressiveBernoulli",
+    "AutoregressiveCategoricals",
     "Bernoulli",
     "Categorical",
     "CategoricalColumn",

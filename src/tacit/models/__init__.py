@@ -1,5 +1,6 @@
 """Latent-variable models: a prior, a likelihood, and what can be built from them."""
 
+from tacit.models.autoregressive import Autoregressive, Observed, without_latent
 from tacit.models.columns import ColumnFamily, NormalColumns
 from tacit.models.components import (
     BernoulliFamily,
@@ -26,6 +27,7 @@ from tacit.models.relaxed import ConcreteGate, MixtureRelaxation, MomentsRelaxat
 __all__ = [
     "AbstractConditional",
     "AbstractLatent",
+    "Autoregressive",
     "BernoulliFamily",
     "BernoulliLatent",
     "CategoricalFamily",
@@ -50,8 +52,10 @@ __all__ = [
     "NetworkRelaxation",
     "NormalColumns",
     "NormalLatent",
+    "Observed",
     "PoissonFamily",
     "Prior",
     "Recognition",
     "Selected",
+    "without_latent",
 ]
