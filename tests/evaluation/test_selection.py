@@ -56,7 +56,14 @@ def test_a_curve_that_rises_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fallen_means_the_last_two_are_clearly_behind(means: list[float], noise: float, fallen: bool) -> None:
     rng = np.random.default_rng(3)
     scores = {k: mean + noise * rng.normal(size=200) for k, mean in enumerate(means, 1)}
-    assert selection._has_fallen(scores, None, None) is fallen
+    assert selection._has_fallen(scores, None, None, 2, 2.0) is fallen
+
+
+@pytest.mark.parametrize(("means", "fallen"), [([1.0, 0.5], True), ([1.0, 0.98], False), ([0.5, 1.0], False)])
+def test_one_number_far_behind_is_enough_where_so_asked(means: list[float], fallen: bool) -> None:
+    rng = np.random.default_rng(5)
+    scores = {k: mean + 0.1 * rng.normal(size=200) for k, mean in enumerate(means, 1)}
+    assert selection._has_fallen(scores, None, None, 1, 4.0) is fallen
 
 
 @pytest.mark.parametrize(("rows", "stages"), [(10, 1), (20_000, 4)])
@@ -76,4 +83,5 @@ def test_many_patterns_of_missing_cells_are_large_work() -> None:
     assert complete.n_patterns == 0
     assert patterned.n_patterns == len({tuple(row) for row in np.isnan(holed)})
     assert len(together(complete, family, members, Settings())) == 1
-    assert len(together(patterned, family, members, Settings())) == 4
+    assert patterned.lone
+    assert len(together(patterned, family, members, Settings())) == 5  # one and two alone

@@ -6,10 +6,12 @@ import abc
 from typing import Any, Self
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from tacit._typing import Array, Event, Key, Scalar
+from tacit.distributions._row_by_row import Completed, Completer
 
 
 class AbstractDistribution(eqx.Module):
@@ -132,6 +134,25 @@ class AbstractExponentialFamily(AbstractDistribution):
         `coefficients` are those of `marginal(observed)`, which the E-step has at hand.
         """
         return statistics
+
+    def completer(self) -> Completer:
+        """Of a stack, the function that takes rows which may each lack other cells to what `Completed` says.
+
+        It is called with `(y, observed, missing)`, (b, d), (b, d) and (b, p): of each row the columns modelled jointly
+        that it lacks, `d` where it lacks fewer. Families without such columns are served here.
+        """
+
+        def complete(y: Float[Array, "b d"], observed: Bool[Array, "b d"], missing: Int[Array, "b p"]) -> Completed:
+            def densities(component: AbstractExponentialFamily) -> Float[Array, " b"]:
+                return jnp.asarray(jax.vmap(component.log_density)(y, observed))
+
+            def sum_over_rows(component: AbstractExponentialFamily, weight: Float[Array, " b"]) -> Float[Array, " t"]:
+                rows = jax.vmap(component.centre)(y, observed)
+                return weight @ jax.vmap(component.statistics)(rows, observed)
+
+            return Completed(jax.vmap(densities)(self).T, lambda r: jax.vmap(sum_over_rows)(self, r.T))
+
+        return complete
 
     def rounding(self) -> Scalar | float:
         """Size of the terms that cancel in `coefficients · statistics` near the mode: times eps, the error in nats."""

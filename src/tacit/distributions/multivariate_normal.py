@@ -10,11 +10,10 @@ import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
 from tacit._typing import Array, Key, Scalar
-from tacit.distributions import _moments
+from tacit.distributions import _moments, _row_by_row
 from tacit.distributions._base import AbstractExponentialFamily, AbstractReparameterised
 from tacit.distributions._cholesky import cholesky, inverse_lower
-
-LOG_2PI = 1.8378770664093453
+from tacit.distributions._row_by_row import LOG_2PI
 
 
 def _replace_diagonal(lower: Float[Array, "*k d d"], function: Callable[[Array], Array]) -> Float[Array, "*k d d"]:
@@ -133,6 +132,10 @@ class MultivariateNormal(AbstractExponentialFamily, AbstractReparameterised):
         precision = -quadratic - jnp.diag(jnp.diagonal(quadratic))
         regression, remaining = self._regression(observed, precision)
         return _moments.pack(regression @ second @ regression.T + mass * remaining, regression @ first, mass)
+
+    def completer(self) -> _row_by_row.Completer:
+        whitener = jax.vmap(inverse_lower)(self.scale_tril)
+        return _row_by_row.normals(self.loc, whitener, jnp.trace(self.raw, axis1=-2, axis2=-1))
 
     def _regression(
         self, observed: Bool[Array, " d"], precision: Float[Array, "d d"]

@@ -7,10 +7,12 @@ from typing import Any, Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float
+import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from tacit._typing import Array, Key, Scalar
 from tacit.distributions._base import AbstractExponentialFamily
+from tacit.distributions._row_by_row import Completed, Completer
 
 
 class Product(AbstractExponentialFamily):
@@ -101,6 +103,23 @@ class Product(AbstractExponentialFamily):
     ) -> Float[Array, " t"]:
         parts = zip(self._columns(observed), self._statistics(statistics), self._statistics(coefficients), strict=True)
         return jnp.concatenate([block.complete(o, s, c) for (block, o), (_, s), (_, c) in parts])
+
+    def completer(self) -> Completer:
+        completers = [block.completer() for block in self.blocks]
+        starts = np.cumsum([0, *(block.n_columns for block in self.blocks)])
+
+        def complete(y: Float[Array, "b d"], observed: Bool[Array, "b d"], missing: Int[Array, "b p"]) -> Completed:
+            parts = []
+            for completer, start, stop in zip(completers, starts, starts[1:], strict=False):
+                here = (start <= missing) & (missing < stop)
+                local = jnp.where(here, missing, stop) - start
+                parts.append(completer(y[:, start:stop], observed[:, start:stop], local))
+            return Completed(
+                sum(part.log_density for part in parts),
+                lambda r: jnp.concatenate([part.sums(r) for part in parts], -1),
+            )
+
+        return complete
 
     def maximise(self, statistics: Float[Array, "k t"], regularise: Any, *, centred: bool) -> Self:
         """Each block by its own rule; `regularise` holds one entry a block."""

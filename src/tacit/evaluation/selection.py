@@ -14,12 +14,15 @@ from tacit._typing import Key
 from tacit.distributions import AbstractExponentialFamily
 from tacit.evaluation.result import mean_result, paired_difference
 from tacit.inference.degenerate import mend
+from tacit.inference.em import Population
 from tacit.inference.fit import Fit, Member, Progress, Settings, quiet
-from tacit.inference.population import Adjust, fit_population, score_rows, together
+from tacit.inference.population import Adjust, fit_population, refine, score_rows, together
 from tacit.inference.source import Source
 
 FALLEN = 2  # this many numbers of components after the best, each so many errors behind it, end a sweep
 ERRORS = 2.0
+FAR = 4.0  # errors behind at which one number ends it, where rows are completed one by one
+LOOSE = 10.0  # times the tolerance at which candidates are compared then; the chosen one goes on to the tolerance
 
 Method = Literal["density", "segments", "fixed"]
 
@@ -132,9 +135,11 @@ def sweep(
     Numbers of components, folds and starts run as populations over the same rows. "density" takes the fewest
     components whose cross-validated log density is within one standard error of the best, the error being that of
     the row-by-row difference (over `groups` where given). Where the work is large the numbers run in stages, fewest
-    first, and a stage that ends with two numbers more than two standard errors behind a smaller one is the last:
-    the rest are `untried`. "segments" needs no folds: the smallest BIC gives the
-    density, and the smallest ICL the number of segments that its components are merged into (Baudry et al. 2010).
+    first, and a stage that ends with two numbers more than two standard errors behind a smaller one is the last: the
+    rest are `untried`. Where rows have too many patterns of missing cells to share them, one number four standard
+    errors behind is enough, and candidates are compared at ten times the tolerance. "segments" needs no folds: the
+    smallest BIC gives the density, and the smallest ICL the number of segments that its components are merged into
+    (Baudry et al. 2010).
 
     Args:
         y: (n, d) rows in model units, NaN where missing.
@@ -163,6 +168,9 @@ def sweep(
     stages = [ks]
     if folds is not None:
         stages = together(source, family, [member for k in ks for member in members[k]], settings)
+    compared, fallen = settings, (FALLEN, ERRORS)
+    if source.lone and len(ks) > 1:
+        compared, fallen = replace(settings, tolerance=LOOSE * settings.tolerance), (1, FAR)
     total, shift = float(source.total_weight()[0]), _shift(weight, offset)
     base = np.zeros(len(y)) if offset is None else offset
     candidates: list[Candidate] = []
@@ -172,7 +180,7 @@ def sweep(
         with jax.enable_x64(True):
             key_here = jax.random.fold_in(key, number)
             fits = fit_population(
-                source, family, these, regularise, settings, key=key_here, adjust=adjust, progress=progress
+                source, family, these, regularise, compared, key=key_here, adjust=adjust, progress=progress
             )
             best = [starts[0] for starts in fits]
             log_probs, entropies = score_rows(source, best, per_row=folds is not None)
@@ -181,24 +189,38 @@ def sweep(
             candidates.append(_candidate(k, fits[i], total, float(entropies[i]), shift))
             if folds is not None:
                 unseen[k] = log_probs[np.arange(len(y)), i + 1 + folds] + base
-        if folds is not None and _has_fallen(unseen, weight, groups):
+        if folds is not None and _has_fallen(unseen, weight, groups, *fallen):
             break
     if folds is not None:
         candidates = _with_cross_validation(candidates, unseen, weight, groups)
-    chosen = _choose(candidates, method, tuple(ks[len(candidates) :]))
+    chosen = _choose(candidates, method, tuple(ks[len(candidates) :]), fallen)
     with jax.enable_x64(True):
         whole = Source(y, alone, pattern_columns=family.pattern_columns)
+        if compared.tolerance > settings.tolerance:
+            chosen.candidate.starts[0] = _finished(whole, chosen.fit, regularise, settings)
         mended = mend(whole, chosen.fit, regularise, settings, keep=len(ks) == 1)
     return replace(chosen, mended=mended if mended.mended else None)
 
 
-def _has_fallen(scores: dict[int, np.ndarray], weight: np.ndarray | None, groups: np.ndarray | None) -> bool:
-    """Whether the last numbers of components are all clearly behind a smaller one."""
+def _finished(source: Source, fit: Fit, regularise: Any, settings: Settings) -> Fit:
+    """The fit taken on to the tolerance."""
+    stacked = jax.tree.map(lambda a: a[None], fit.mixture.components)
+    population = Population(fit.mixture.log_weights[None], stacked, np.zeros(1, int))
+    left = replace(settings, max_steps=max(settings.max_steps - fit.steps, 1))
+    again = refine(source, population, regularise, left)[0]
+    bounds = np.concatenate([fit.bounds, again.bounds])
+    return replace(again, steps=fit.steps + again.steps, drop=max(fit.drop, again.drop), bounds=bounds, start=fit.start)
+
+
+def _has_fallen(
+    scores: dict[int, np.ndarray], weight: np.ndarray | None, groups: np.ndarray | None, numbers: int, errors: float
+) -> bool:
+    """Whether the last numbers of components are all this many errors behind a smaller one."""
     best = max(scores, key=lambda k: mean_result("log density", scores[k], weight=weight, groups=groups).value)
     beyond = [k for k in scores if k > best]
     gaps = [paired_difference("behind", scores[best], scores[k], weight=weight, groups=groups) for k in beyond]
-    clear = [gap.standard_error is not None and gap.value > ERRORS * gap.standard_error for gap in gaps]
-    return len(clear) >= FALLEN and all(clear[-FALLEN:])
+    clear = [gap.standard_error is not None and gap.value > errors * gap.standard_error for gap in gaps]
+    return len(clear) >= numbers and all(clear[-numbers:])
 
 
 def _with_cross_validation(
@@ -215,7 +237,12 @@ def _with_cross_validation(
     return filled
 
 
-def _choose(candidates: list[Candidate], method: Method, untried: tuple[int, ...] = ()) -> Selection:
+def _choose(
+    candidates: list[Candidate],
+    method: Method,
+    untried: tuple[int, ...] = (),
+    fallen: tuple[int, float] = (FALLEN, ERRORS),
+) -> Selection:
     if len(candidates) == 1:
         k = candidates[0].k
         return Selection("fixed", "the number of components was given", candidates, k, k)
@@ -227,7 +254,8 @@ def _choose(candidates: list[Candidate], method: Method, untried: tuple[int, ...
     near = [c for c in candidates if (c.behind or 0.0) <= (c.behind_se or 0.0)]
     rule = "fewest components within one standard error of the best cross-validated log-likelihood"
     if untried:
-        rule += f"; {_numbers(untried)} not tried, as the last {FALLEN} before lie more than {ERRORS:g} errors behind"
+        before = "last before lies" if fallen[0] == 1 else f"last {fallen[0]} before lie"
+        rule += f"; {_numbers(untried)} not tried, as the {before} more than {fallen[1]:g} errors behind"
     return Selection(method, rule, candidates, min(c.k for c in near), best, untried=untried)
 
 

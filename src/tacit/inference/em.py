@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int
 from tacit._typing import Array
 from tacit.distributions import AbstractExponentialFamily
 from tacit.inference.extrapolate import FIRST, GROWTH, JUMPED, SECOND, SHRINKAGE, Trail, jump, trail
+from tacit.inference.joints import Joints
 from tacit.inference.tiles import Tiles
 
 RUNNING, CONVERGED, NON_FINITE = 0, 1, 2
@@ -96,69 +97,20 @@ def is_centred(population: Population, tiles: Tiles, precise: bool) -> bool:
     return precise or patterned
 
 
-class _Joints:
-    """`log w_k + log p(y | theta_k)` of every member and component over a tile of rows.
-
-    With `precise`, densities come from whitened residuals and statistics are taken about each location: four times
-    the work, and no digits lost when locations are far away in units of a component's spread.
-    """
-
-    def __init__(self, population: Population, tiles: Tiles, precise: bool) -> None:
-        self.log_weights, self.precise = population.log_weights, precise
-        self.components = _flat(population.components)
-        self.family = jax.tree.map(lambda a: a[0], self.components)
-        self.patterned = tiles.observed is not None and bool(self.family.pattern_columns)
-        shared = not (self.patterned or precise)
-        self.coefficients = jax.vmap(lambda c: c.coefficients())(self.components) if shared else None
-
-    def __call__(
-        self, tile: Tiles
-    ) -> tuple[Float[Array, "b m k"], Float[Array, "b t"], Bool[Array, "b d"], Float[Array, "mk t"]]:
-        """The joints, the statistics and present cells of the rows, and the coefficients that gave the joints."""
-        observed = jnp.ones(tile.y.shape, bool) if tile.observed is None else tile.observed
-        present = self.components
-        if self.patterned:
-            present = jax.vmap(lambda c: c.marginal(observed[0]))(present)
-        features = jax.vmap(self.family.statistics)(tile.y, observed)
-        eta: Any = jax.vmap(lambda c: c.coefficients())(present) if self.patterned else self.coefficients
-        if self.precise:
-            density = jax.vmap(lambda c, y, o: c.log_density(y, o), (0, None, None))
-            logits = jax.vmap(density, (None, 0, 0))(present, tile.y, observed)
-        else:
-            base = jnp.asarray(jax.vmap(self.family.log_base)(tile.y, observed))
-            logits = features @ eta.T + base[..., None]
-        return logits.reshape(-1, *self.log_weights.shape) + self.log_weights, features, observed, eta
-
-
 def summarise(population: Population, tiles: Tiles, *, precise: bool = False) -> Summary:
     """E-step: expected statistics, and the log-likelihood."""
     m, k = population.log_weights.shape
-    joints = _Joints(population, tiles, precise)
+    joints = Joints(population.log_weights, _flat(population.components), tiles, precise)
 
     def tile_summary(tile: Tiles) -> Summary:
-        joint, features, observed, eta = joints(tile)
+        joint, sums = joints(tile)
         top = jnp.max(joint, -1, keepdims=True)
         unnormalised = jnp.exp(joint - top)
         total = jnp.sum(unnormalised, -1, keepdims=True)
         log_prob = (top + jnp.log(total))[..., 0]
         weight = tile.weight[:, population.weighting]
         responsibilities = unnormalised * (weight[..., None] / total)
-        flat = responsibilities.reshape(-1, m * k)
-        if precise:
-
-            def centred_sum(component: AbstractExponentialFamily, r: Float[Array, " b"]) -> Float[Array, " t"]:
-                rows = jax.vmap(component.centre)(tile.y, observed)
-                return r @ jax.vmap(component.statistics)(rows, observed)
-
-            statistics = jax.lax.map(lambda pair: centred_sum(*pair), (joints.components, flat.T))
-        else:
-            statistics = flat.T @ features
-        if joints.patterned:
-
-            def completed(component: Any, s: Float[Array, " t"], eta: Float[Array, " t"]) -> Float[Array, " t"]:
-                return component.complete(observed[0], s if precise else component.recentre(s), eta)
-
-            statistics = jax.vmap(completed)(joints.components, statistics, eta)
+        statistics = sums(responsibilities.reshape(-1, m * k))
         return Summary(
             statistics.reshape(m, k, -1),
             jnp.sum(responsibilities, 0),
@@ -181,7 +133,7 @@ def score(
 
     The entropy is summed under the first weighting.
     """
-    joints = _Joints(population, tiles, precise)
+    joints = Joints(population.log_weights, _flat(population.components), tiles, precise)
 
     def tile_scores(tile: Tiles) -> tuple[Float[Array, "b m"], Float[Array, " m"]]:
         joint = joints(tile)[0]
@@ -280,6 +232,8 @@ def run(
 
     bounds = jnp.full((length, state.status.shape[0]), jnp.nan)
     state, _, bounds = jax.lax.while_loop(unfinished, step, (state, jnp.asarray(0), bounds))
+    if tiles.missing is not None:  # rows completed one by one are whitened
+        return state, bounds, jnp.zeros_like(state.bound)
     return state, bounds, rounding(state.population)
 
 

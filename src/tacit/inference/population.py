@@ -19,14 +19,14 @@ from tacit.inference.starts import start
 from tacit.inference.tiles import Tiles
 from tacit.models import FiniteMixture
 
-START_ROWS = 20_000  # starts work on at most this many rows
+START_ROWS = 20_000  # starts work on at most this many complete rows, or fewer with holes that take a step as long
+LEAST_START_ROWS = 2_000  # but on no fewer than this
 START_STEPS = 10
 CHUNK_STEPS = 10  # steps between looks at who is still running; no fewer than those of a start
 PADDING = 1.3  # largest ratio of numbers of components that run padded to the same
-SMALL = 3  # components up to which padding costs less than compiling
+SMALL, SMALL_LONE = 3, 2  # components up to which padding costs less than compiling; where rows are completed alone
 TAIL_STEPS = 50  # that the slowest members may still take when most have stopped
 COMPILE_FLOPS = 2e10  # about what a core could do in the time that one compilation takes
-PATTERN_ROWS = 80  # complete rows that take a step as long as the factorisations of a pattern of missing cells
 ROUNDING_LIMIT = 1e-9  # nats a row
 
 Adjust = Callable[[em.Population], em.Population]
@@ -47,7 +47,7 @@ class _Runner:
         self.source, self.regularise, self.tolerance, self.precise = source, regularise, tolerance, precise
         self.n_statistics = _n_statistics(jax.tree.map(lambda a: a[0, 0], population.components))
         self.width = max(self.n_statistics, population.log_weights.size)  # of the widest array a tile makes
-        self.tiles = source.tiles(self.width) if source.resident else None
+        self.tiles = source.tiles(self.width, population.log_weights.size) if source.resident else None
 
     def passes(self) -> Iterator[Tiles]:
         """All rows once, in as few pieces as memory allows."""
@@ -88,8 +88,7 @@ def _few_sizes(count: int) -> int:
 
 def _worth_compiling(source: Source, n_statistics: int, columns: int) -> bool:
     """Whether the steps to come over this many members times components take longer than compiling a smaller one."""
-    rows = len(source.y) + PATTERN_ROWS * source.n_patterns
-    return 4 * TAIL_STEPS * rows * n_statistics * columns > COMPILE_FLOPS
+    return 4 * TAIL_STEPS * source.work * n_statistics * columns > COMPILE_FLOPS
 
 
 def _n_statistics(family: AbstractExponentialFamily) -> int:
@@ -220,16 +219,17 @@ def together(
     source: Source, family: AbstractExponentialFamily, members: Sequence[Member], settings: Settings
 ) -> list[list[int]]:
     """Numbers of components that run as one population, fewest first; all of them where the work is small."""
-    buckets = _buckets(members, _ratio(source, family, members, settings))
+    small = SMALL_LONE if source.lone else SMALL
+    buckets = _buckets(members, _ratio(source, family, members, settings), small)
     return [sorted({members[place].k for place in bucket}) for bucket in buckets]
 
 
-def _buckets(members: Sequence[Member], ratio: float) -> list[list[int]]:
+def _buckets(members: Sequence[Member], ratio: float, small: int = SMALL) -> list[list[int]]:
     """Places of members, those within a ratio in size together: few compilations against some padding."""
     buckets: list[list[int]] = []
     top = 0
     for place in sorted(range(len(members)), key=lambda i: -members[i].k):
-        if not buckets or (ratio * members[place].k < top and top > SMALL):
+        if not buckets or (ratio * members[place].k < top and top > small):
             buckets.append([])
             top = members[place].k
         buckets[-1].append(place)
@@ -253,9 +253,10 @@ def fit_population(
     starting points. Call inside `jax.enable_x64(True)`.
     """
     early, n = source, len(source.y)
-    if n > START_ROWS:
+    size = max(n * START_ROWS // max(source.work, START_ROWS), LEAST_START_ROWS)
+    if size < n:
         seed = int(jax.random.bits(jax.random.fold_in(key, 0)))
-        early = source.subset(np.sort(np.random.default_rng(seed).choice(n, START_ROWS, replace=False)))
+        early = source.subset(np.sort(np.random.default_rng(seed).choice(n, size, replace=False)))
     results: list[list[Fit]] = [[] for _ in members]
     for number, places in enumerate(_buckets(members, _ratio(early, family, members, settings))):
         bucket = [members[place] for place in places]
@@ -284,7 +285,8 @@ def _fit_bucket(
     first = np.cumsum(n_starts) - n_starts  # slot of each member's first start
 
     few, many = "1 component" if k == 1 else f"up to {k} components", len(counts)
-    progress(f"starts, {few}", 0, many)
+    some = "" if early is source else f" on {len(early.y)} of {len(source.y)} rows"
+    progress(f"starts{some}, {few}", 0, many)
     stacked = jax.tree.map(lambda a: np.broadcast_to(a, (many, k, *a.shape)), family)
     runner = _Runner(early, em.Population(np.zeros((many, k)), stacked, weighting), regularise, settings.tolerance)
     tiles = early.tiles(runner.width) if runner.tiles is None else runner.tiles

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from tacit.inference.tiles import Tiles, chunks, make_tiles
+from tacit.inference.tiles import Tiles, chunks, make_tiles, work
 
 RESIDENT_BYTES = 32 << 20  # tables up to here stay on the device
 
@@ -41,16 +41,30 @@ class Source:
             return 0
         return len(np.unique(np.isnan(self.y[:][:, list(self.pattern_columns)]), axis=0))
 
-    def tiles(self, width: int) -> Tiles:
-        """All rows on the device, in tiles for arrays of `width` columns."""
-        return self._place(slice(None), width)
+    @property
+    def lone(self) -> bool:
+        """Whether rows are completed one by one, as they share too few patterns of missing cells."""
+        return work(len(self.y), self.n_patterns, len(self.pattern_columns))[1]
 
-    def _place(self, rows: slice, width: int) -> Tiles:
+    @property
+    def work(self) -> int:
+        """Complete rows that a step would take as long over."""
+        return work(len(self.y), self.n_patterns, len(self.pattern_columns))[0]
+
+    def tiles(self, width: int, components: int | None = None) -> Tiles:
+        """All rows on the device, in tiles for arrays of `width` columns.
+
+        With the number of `components` of the whole population, rows may be laid out to be completed one by one.
+        """
+        return self._place(slice(None), width, components if self.lone else None)
+
+    def _place(self, rows: slice, width: int, lone: int | None = None) -> Tiles:
         part = make_tiles(
             self.y[rows],
             width=width,
             weight=None if self.weight is None else self.weight[rows],
             pattern_columns=self.pattern_columns,
+            lone=lone,
         )
         return jax.tree.map(jnp.asarray, part)
 

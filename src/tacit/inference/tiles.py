@@ -16,6 +16,11 @@ TILE_BYTES = 5 << 20  # of the widest array a tile makes: it should stay in cach
 LARGEST_TILE = 4096
 FEW_ROWS = 16_384  # up to here a pass costs less than to compile it
 CHUNK_BYTES = 4 << 20  # of rows that a longer table has on the device at a time
+# complete rows that take a step as long as one pattern of missing cells, for each column that is modelled jointly, and
+# as one row that is completed by itself
+PATTERN_ROWS, LONE_ROWS = 20, 32
+LONE_BYTES = 2 << 20  # of the matrices of a tile whose rows are completed one by one
+MOST_LONE = 64  # rows of such a tile
 
 
 class Tiles(NamedTuple):
@@ -29,6 +34,7 @@ class Tiles(NamedTuple):
     observed: Bool[Array, "g b d"] | None
     weight: Float[Array, "g b w"]
     index: Int[Array, "g b"]
+    missing: Int[Array, "g b p"] | None = None
 
 
 def tile_rows(width: int) -> int:
@@ -72,9 +78,43 @@ def _layout(
     groups = _group(observed[:, list(pattern_columns)])
     b = _rows_per_tile(np.array([len(g) for g in groups]), largest)
     padded = [np.pad(g, (0, -len(g) % b), constant_values=n) for g in groups]
-    tiled = np.concatenate(padded).reshape(-1, b)
-    spare = _round_up(len(tiled), bits) - len(tiled)
-    return np.pad(tiled, ((0, spare), (0, 0)), constant_values=n)
+    return _with_spare(np.concatenate(padded).reshape(-1, b), n, bits)
+
+
+def _with_spare(index: np.ndarray, n: int, bits: int) -> np.ndarray:
+    """Tiles of padding added, so that the number of tiles has few leading bits."""
+    spare = _round_up(len(index), bits) - len(index)
+    return np.pad(index, ((0, spare), (0, 0)), constant_values=n)
+
+
+def work(n: int, n_patterns: int, columns: int) -> tuple[int, bool]:
+    """Complete rows that take a step as long, and whether rows are better completed one by one.
+
+    They are where there are too many patterns of missing cells for so many rows.
+    """
+    shared, alone = n + PATTERN_ROWS * columns * n_patterns, LONE_ROWS * n
+    return (alone, True) if n_patterns and alone < shared else (shared, False)
+
+
+def _lone_layout(
+    observed: np.ndarray, columns: tuple[int, ...], slots: int, bits: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers (g, b) of tiles for rows completed one by one, and the missing columns (n + 1, p) of each row.
+
+    The rows of a tile lack about as many cells: its work is that of the row that lacks most.
+    """
+    n, d = observed.shape
+    gone = ~observed[:, list(columns)]
+    counts = gone.sum(1)
+    p = -(-int(counts.max(initial=1)) // 4) * 4
+    missing = np.full((n + 1, p), d, np.int32)
+    row, place = np.nonzero(gone)
+    missing[row, (np.cumsum(gone, 1) - 1)[row, place]] = np.array(columns)[place]
+    fitting = LONE_BYTES // (8 * p * p * slots)
+    b = 1 << int(np.clip(fitting, 1, MOST_LONE)).bit_length() - 1
+    index = np.full(-(-n // b) * b, n)
+    index[:n] = np.argsort(counts, kind="stable")
+    return _with_spare(index.reshape(-1, b), n, bits), missing
 
 
 def make_tiles(
@@ -84,15 +124,22 @@ def make_tiles(
     weight: Float[np.ndarray, "n w"] | None = None,
     pattern_columns: tuple[int, ...] = (),
     bits: int = 4,
+    lone: int | None = None,
 ) -> Tiles:
     """Lay rows out in tiles; NaN marks a missing cell. Rows of a tile share the pattern of `pattern_columns`.
 
-    With fewer `bits`, tables of different lengths have the same shape more often: less compiling, more padding.
+    With fewer `bits`, tables of different lengths have the same shape more often: less compiling, more padding. With
+    `lone`, rows of a tile may lack any cells, and are to be completed one by one under that many components.
     """
     n = len(y)
     missing = np.isnan(y)
     observed = None if not missing.any() else ~missing
-    index = _layout(observed, n, pattern_columns, tile_rows(width), bits)
+    lacking = None
+    if lone is not None and observed is not None and pattern_columns:
+        index, places = _lone_layout(observed, pattern_columns, lone, bits)
+        lacking = places[index]
+    else:
+        index = _layout(observed, n, pattern_columns, tile_rows(width), bits)
 
     def place(rows: np.ndarray, fill: Any) -> np.ndarray:
         if index.size == n and observed is None:
@@ -111,6 +158,7 @@ def make_tiles(
         observed=placed_observed,
         weight=place(np.ones((n, 1)) if weight is None else weight, 0.0),
         index=index.astype(np.int32),
+        missing=lacking,
     )
 
 
