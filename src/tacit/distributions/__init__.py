@@ -17,6 +17,7 @@ from tacit.distributions.concrete_mean import concrete_mean
 from tacit.distributions.concretes import Concretes
 from tacit.distributions.divergence import kl_divergence, kl_factors
 from tacit.distributions.linear_normal import LinearNormal
+from tacit.distributions.low_rank_normal import LowRankNormal
 from tacit.distributions.mixed import Mixed
 from tacit.distributions.multivariate_normal import MultivariateNormal, TiedMultivariateNormal
 from tacit.distributions.normal import DiagonalNormal, SphericalNormal
@@ -39,6 +40,7 @@ __all__ = [
     "Concretes",
     "DiagonalNormal",
     "LinearNormal",
+    "LowRankNormal",
     "Mixed",
     "MultivariateNormal",
     "Poisson",

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from tacit._errors import UsageError
 from tacit._typing import Array, Scalar
 from tacit.distributions._base import AbstractDistribution
+from tacit.distributions._cholesky import inverse_lower
 from tacit.distributions._zeros import times
 from tacit.distributions.bernoulli import Bernoulli
 from tacit.distributions.categorical import Categorical
@@ -19,6 +20,7 @@ from tacit.distributions.categoricals import Categoricals
 from tacit.distributions.concrete import Concrete
 from tacit.distributions.concrete_kl import concrete_kl
 from tacit.distributions.concretes import Concretes
+from tacit.distributions.multivariate_normal import MultivariateNormal
 from tacit.distributions.normal import DiagonalNormal
 
 
@@ -67,6 +69,20 @@ def _normal(q: DiagonalNormal, p: DiagonalNormal) -> Array:
     return 0.5 * (jnp.exp(2 * log_ratio) + (q.loc - p.loc) ** 2 / p.variance - 1 - 2 * log_ratio)
 
 
+def _multivariate(q: MultivariateNormal | DiagonalNormal, p: MultivariateNormal | DiagonalNormal) -> Array:
+    """`1/2 (|L_p^-1 L_q|² + |L_p^-1 (m_q - m_p)|² - d) + log det L_p - log det L_q`, with Cholesky factors L."""
+    factor_q, factor_p = _factor(q), _factor(p)
+    inverse = inverse_lower(factor_p)
+    spread, shift = inverse @ factor_q, inverse @ (q.loc - p.loc)
+    log_ratio = jnp.log(jnp.diagonal(factor_p)) - jnp.log(jnp.diagonal(factor_q))
+    return jnp.sum(0.5 * (jnp.sum(spread**2, axis=-1) + shift**2 - 1) + log_ratio)
+
+
+def _factor(q: MultivariateNormal | DiagonalNormal) -> Array:
+    """The Cholesky factor of the covariance."""
+    return q.scale_tril if isinstance(q, MultivariateNormal) else jnp.diag(jnp.exp(q.log_scale))
+
+
 DIVERGENCES: dict[tuple[type, type], Callable[[Any, Any], Array]] = {
     (Categorical, Categorical): _categories,
     (Categoricals, Categoricals): _categories,
@@ -74,4 +90,7 @@ DIVERGENCES: dict[tuple[type, type], Callable[[Any, Any], Array]] = {
     (Concrete, Concrete): concrete_kl,
     (Concretes, Concretes): _concretes,
     (DiagonalNormal, DiagonalNormal): _normal,
+    (MultivariateNormal, MultivariateNormal): _multivariate,
+    (MultivariateNormal, DiagonalNormal): _multivariate,
+    (DiagonalNormal, MultivariateNormal): _multivariate,
 }

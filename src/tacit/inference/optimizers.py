@@ -63,7 +63,10 @@ class Descent(AbstractOptimizer):
             raise UsageError(f"{self.rule!r} is no optimiser.", mend=f"Use one of {', '.join(RULES)}.")
 
     def init(self, parameters: PyTree) -> Any:
-        return RULES[self.rule]().init(ravel_pytree(parameters)[0]), jnp.zeros((), jnp.int32)
+        flat, _ = ravel_pytree(parameters)
+        if not flat.size:  # of nothing it would be float32, even where all else is float64
+            flat = jnp.zeros(0)
+        return RULES[self.rule]().init(flat), jnp.zeros((), jnp.int32)
 
     def update(self, gradient: PyTree, state: Any, parameters: PyTree) -> tuple[PyTree, Any]:
         moments, step = state

@@ -56,8 +56,8 @@ class AbstractProcedure(eqx.Module):
     def evaluate(self, key: Key, state: State, batch: Batch) -> tuple[Scalar, Scalar]:
         """The summed objective over a batch, nothing added, nothing learned; and the summed weight."""
 
-    def infer(self, state: State, batch: Batch) -> Any:
-        """q for every row of a batch, seen in training or not, stacked."""
+    def infer(self, key: Key, state: State, batch: Batch) -> Any:
+        """q for every row of a batch, seen in training or not, stacked; draws, if it takes any, are those of `key`."""
         return posteriors(state.model, state.posterior, batch)
 
 
