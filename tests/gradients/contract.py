@@ -19,15 +19,26 @@ from scipy import stats
 from tacit.distributions import Bernoulli, Categorical, Categoricals, DiagonalNormal
 from tacit.gradients import (
     AbstractGradient,
+    Arms,
     ConstantBaseline,
     DisARM,
+    DoubleControlVariates,
     Enumeration,
+    GumbelRao,
+    GumbelSoftmax,
     LearnedDensity,
     LeaveOneOut,
+    LocalExpectation,
     MovingAverage,
     NetworkBaseline,
+    Rebar,
     Reinforce,
+    ReinMax,
+    Relax,
+    StraightThrough,
+    SumAndSample,
     UniformSampling,
+    UnorderedSet,
 )
 from tacit.models import Constant
 from tacit.objectives import ELBO, IWAE
@@ -70,6 +81,21 @@ ROWS: dict[str, Row] = {
     "leave-one-out arithmetic": Row(lambda: LeaveOneOut("arithmetic"), TWO, num_samples=3, exact_at_posterior=True),
     "leave-one-out plain": Row(lambda: LeaveOneOut(plain=True), TWO, num_samples=3),
     "disarm": Row(DisARM, latents=("bernoulli",), exact_at_posterior=True),
+    "rebar": Row(Rebar, ("categorical", "bernoulli")),
+    "rebar alone": Row(Rebar, TWO, ("elbo",), num_samples=1),
+    "relax": Row(lambda: Relax(6), TWO, ("elbo",)),
+    "gumbel-softmax": Row(GumbelSoftmax, ("bernoulli",), ("elbo",)),
+    "straight-through": Row(StraightThrough, ONE, ("elbo",)),
+    "reinmax": Row(ReinMax, ("bernoulli",), ("elbo",)),
+    "gumbel-rao": Row(lambda: GumbelRao(inner=2), TWO, ("elbo",)),
+    "double-control-variates": Row(DoubleControlVariates, ("categorical", "bernoulli")),
+    "local-expectation": Row(LocalExpectation, ("bernoulli", "categoricals"), exact_at_posterior=True),
+    "sum-and-sample": Row(SumAndSample, TWO, ("elbo",), 1, exact_at_posterior=True),
+    "unordered-set": Row(
+        lambda: UnorderedSet(3), ("categorical", "categoricals"), ("elbo",), 1, exact_at_posterior=True
+    ),
+    "arms": Row(lambda: Arms(3), ("bernoulli", "categoricals"), exact_at_posterior=True),
+    "arms in pairs": Row(lambda: Arms(2), ("bernoulli",), ("elbo",), num_samples=1, exact_at_posterior=True),
 }
 CASES = [
     (name, latent, objective)
