@@ -56,7 +56,8 @@ def begin(procedure: AbstractProcedure, key: Key, model: Any, posterior: Any, sa
     key, key_init = jax.random.split(key)
     state = procedure.init(key_init, model, posterior, sample)
     zero = jnp.zeros((), jnp.int32)
-    return Course(key, state, (model, posterior), jnp.full((), -jnp.inf), zero, zero, jnp.zeros((), bool))
+    worst = jnp.zeros(()) - jnp.inf  # a constant would have a weak type, and the loop would be compiled twice
+    return Course(key, state, (model, posterior), worst, zero, zero, jnp.zeros((), bool))
 
 
 def has_ended(course: Course, limits: Limits) -> Bool[Array, "*m"]:
