@@ -25,6 +25,7 @@ COMMANDS = {
     "anomalies": "The odd rows, and what makes them odd.",
     "compare": "Models and plain baselines on the same held-out rows; with --target, those of a column given the rest.",
     "report": "The report of a model file, again or on other rows.",
+    "gradients": "Bias, variance and cost of gradient estimators for discrete latents.",
     "info": "What is in a model file, or in this installation.",
 }
 

@@ -1,0 +1,45 @@
+"""Gradient estimators by name: looked up once, at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from tacit._errors import UsageError, shown
+from tacit.gradients._base import AbstractGradient
+from tacit.gradients.baselines import MovingAverage, NetworkBaseline
+from tacit.gradients.disarm import DisARM
+from tacit.gradients.doubly_reparameterised import DoublyReparameterised
+from tacit.gradients.enumeration import Enumeration
+from tacit.gradients.leave_one_out import LeaveOneOut
+from tacit.gradients.pathwise import Pathwise
+from tacit.gradients.reinforce import Reinforce
+from tacit.gradients.sticking_the_landing import StickingTheLanding
+from tacit.gradients.uniform_sampling import UniformSampling
+
+GRADIENTS: dict[str, Callable[[], AbstractGradient]] = {
+    "enumeration": Enumeration,
+    "uniform": UniformSampling,
+    "defensive": partial(UniformSampling, 0.1),
+    "reinforce": Reinforce,
+    "reinforce-average": partial(Reinforce, MovingAverage()),
+    "reinforce-network": partial(Reinforce, NetworkBaseline()),
+    "leave-one-out": LeaveOneOut,
+    "leave-one-out-arithmetic": partial(LeaveOneOut, "arithmetic"),
+    "vimco": partial(LeaveOneOut, plain=True),
+    "disarm": DisARM,
+    "pathwise": Pathwise,
+    "sticking-the-landing": StickingTheLanding,
+    "doubly-reparameterised": DoublyReparameterised,
+}
+
+
+def gradient_named(name: str) -> AbstractGradient:
+    """The estimator of that name with its usual settings; raises `UsageError` that lists the names there are.
+
+    >>> gradient_named("leave-one-out")
+    LeaveOneOut()
+    """
+    if name not in GRADIENTS:
+        raise UsageError(f"{shown(name)} is no gradient estimator.", mend=f"Use one of {', '.join(GRADIENTS)}.")
+    return GRADIENTS[name]()

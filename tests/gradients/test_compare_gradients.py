@@ -1,0 +1,122 @@
+"""Estimators side by side: figures against closed forms, names, and what does not apply."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tacit._errors import UsageError
+from tacit.distributions import Bernoulli, Categorical, DiagonalNormal
+from tacit.gradients import (
+    GRADIENTS,
+    ConstantBaseline,
+    DisARM,
+    Enumeration,
+    LeaveOneOut,
+    MovingAverage,
+    NetworkBaseline,
+    Pathwise,
+    Reinforce,
+    UniformSampling,
+    compare,
+    gradient_named,
+)
+from tacit.gradients.compare import label
+from tacit.objectives import IWAE
+
+Q = Categorical(jnp.array([0.3, -0.5, 1.0]))
+LOG_JOINT = jnp.array([-2.0, -1.0, -4.0])
+
+
+def log_weight(q, z):
+    return z @ LOG_JOINT - q.log_prob(z)
+
+
+def test_the_variance_is_that_of_the_formula() -> None:
+    """That of `(f - b) grad log q` and of uniform sampling, summed over three states."""
+    probs = np.asarray(jnp.exp(Q.log_probs()), float)
+    f = np.asarray(LOG_JOINT, float) - np.log(probs)
+    score = np.eye(3) - probs  # row k: the gradient of log q(e_k)
+    estimators = {"reinforce": Reinforce(ConstantBaseline(-1.5)), "uniform": UniformSampling()}
+    found = {c.name: c for c in compare(jax.random.key(0), Q, log_weight, estimators, n_draws=40_000)}
+
+    def variance(weights: np.ndarray, values: np.ndarray) -> float:
+        return float(np.sum(weights @ values**2 - (weights @ values) ** 2))
+
+    expected = variance(probs, (f + 1.5)[:, None] * score)
+    assert found["reinforce"].variance == pytest.approx(expected, rel=0.03)
+    rho = 3 * probs[:, None]
+    # the score that q in the log-weight brings in is taken out
+    expected = variance(np.full(3, 1 / 3), rho * score * f[:, None])
+    assert found["uniform"].variance == pytest.approx(expected, rel=0.03)
+
+
+def test_a_biased_estimator_is_told_from_chance() -> None:
+    class Short(LeaveOneOut):
+        def __call__(self, *arguments):
+            value, running = super().__call__(*arguments)
+            return jax.lax.stop_gradient(value) + 0.8 * (value - jax.lax.stop_gradient(value)), running
+
+    sound, short = compare(
+        jax.random.key(1), Q, log_weight, {"sound": LeaveOneOut(), "short": Short()}, num_samples=2, n_draws=20_000
+    )
+    assert sound.bias_z < 4.5 < short.bias_z
+    assert sound.reference == "listed"
+
+
+def test_equal_cost_and_a_long_run_where_nothing_can_be_listed() -> None:
+    q = Bernoulli(jnp.linspace(-1, 1, 20))  # 2^20 states
+
+    def total(q, z):
+        return jnp.tanh(jnp.sum(z) - 10.0) - 0.1 * q.log_prob(z)
+
+    estimators = {"pairs": DisARM(), "others": LeaveOneOut()}
+    pairs, others = compare(
+        jax.random.key(2), q, total, estimators, num_samples={"pairs": 1, "others": 2}, n_draws=2000
+    )
+    assert pairs.evaluations == others.evaluations == 2
+    assert pairs.reference == "long run"
+    assert max(pairs.bias_z, others.bias_z) < 5
+    (normal,) = compare(
+        jax.random.key(3), DiagonalNormal(jnp.zeros(2), jnp.zeros(2)), lambda q, z: -jnp.sum(z**2), [Pathwise()]
+    )
+    assert normal.bias_z < 5
+
+
+def test_pairs_of_draws_are_listed_for_an_importance_weighted_bound() -> None:
+    (found,) = compare(jax.random.key(4), Q, log_weight, [LeaveOneOut()], num_samples=2, combine=IWAE().combine)
+    assert found.reference == "listed"
+    assert found.bias_z < 4.5
+
+
+def test_names() -> None:
+    assert label(Reinforce(MovingAverage())) == "Reinforce(MovingAverage)"
+    assert label(UniformSampling(0.25)) == "UniformSampling(defensive=0.25)"
+    assert label(Enumeration()) == "Enumeration"
+    assert all(gradient_named(name) is not None for name in GRADIENTS)
+    with pytest.raises(UsageError, match=r"no gradient estimator.*leave-one-out"):
+        gradient_named("leave-two-out")
+
+
+def test_what_does_not_apply_is_an_error_that_names_what_does() -> None:
+    normal = DiagonalNormal(jnp.zeros(2), jnp.zeros(2))
+    for estimator in (Reinforce(), LeaveOneOut(), UniformSampling()):
+        with pytest.raises(UsageError, match=r"no discrete latent.*Pathwise"):
+            estimator.check(normal, 4)
+    with pytest.raises(UsageError, match=r"not binary.*LeaveOneOut"):
+        DisARM().check(Q, 2)
+    with pytest.raises(UsageError, match=r"num_samples=1.*Reinforce"):
+        LeaveOneOut().check(Q, 1)
+    with pytest.raises(UsageError, match="control"):
+        LeaveOneOut("harmonic")
+    for decay in (-0.1, 1.0):
+        for baseline in (MovingAverage, NetworkBaseline):
+            with pytest.raises(UsageError, match="decay"):
+                baseline(decay=decay)
+    for share in (0.0, 1.1):
+        with pytest.raises(UsageError, match="defensive"):
+            UniformSampling(share)
+    with pytest.raises(UsageError, match="num_samples=1"):
+        compare(jax.random.key(0), Q, log_weight, [LeaveOneOut()])
