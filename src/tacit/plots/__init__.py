@@ -4,6 +4,7 @@ from tacit.plots.calibration import coverage, pit_histogram
 from tacit.plots.candidates import MOST_CANDIDATES, candidate_dots, training_curve
 from tacit.plots.data import Ellipse, PlotColumn, PlotData
 from tacit.plots.heldout import heldout_dots
+from tacit.plots.latents import image_grid, rate_bars
 from tacit.plots.marginals import DRAWN_KINDS, marginal
 from tacit.plots.pairs import ellipse_outline, pair_plot, telling_columns
 from tacit.plots.predictions import conditional_density, fan_chart
@@ -27,6 +28,7 @@ __all__ = [
     "figure",
     "finite",
     "heldout_dots",
+    "image_grid",
     "is_paired",
     "marginal",
     "new_figure",
@@ -34,6 +36,7 @@ __all__ = [
     "pit_histogram",
     "plain_settings",
     "png",
+    "rate_bars",
     "restart_strip",
     "selection_curve",
     "selection_points",

@@ -28,8 +28,9 @@ from tacit.models import (
 from tacit.networks import MLP, Fixed, Linear
 from tacit.workflow.conditional_soundness import is_sound
 from tacit.workflow.conditional_table import ConditionalTable
+from tacit.workflow.latent_file import load_latent
+from tacit.workflow.latent_table import LatentTable
 from tacit.workflow.model_file import load_model
-from tacit.workflow.table_mixture import TableMixture
 
 _CLASSES: tuple[type, ...] = (
     *(ConditionalTable, MixtureOfExperts, Gate, ConcreteGate, Encoder, Expert, Components, MLP, Linear, Fixed),
@@ -73,12 +74,15 @@ def conditional_manifest(model: ConditionalTable, record: Mapping[str, Any], sch
     }
 
 
-def load_any(path: str | os.PathLike[str]) -> tuple[TableMixture | ConditionalTable, dict[str, Any]]:
-    """The model and the manifest of a file, of a mixture over a table or of a conditional model.
+def load_any(path: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:
+    """The model and the manifest of a file, of any sort: of a mixture over a table, a conditional or a deep model.
 
     Raises `ModelFileError` where it is missing, damaged, newer, or holds something else.
     """
-    if persistence.read_manifest(path)["class"] != ConditionalTable.__name__:
+    kind = persistence.read_manifest(path)["class"]
+    if kind == LatentTable.__name__:
+        return load_latent(path)
+    if kind != ConditionalTable.__name__:
         return load_model(path)
     model, found = persistence.load(path)
     try:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tacit.data.column import CONTINUOUS
+from tacit.data.schema import Schema
 from tacit.data.table import Table
 from tacit.workflow.table_mixture import TableMixture
 
 
-def filled(model: TableMixture, table: Table, y: np.ndarray) -> pa.Table:
+class Decodes(Protocol):
+    """A model of the columns of a table."""
+
+    @property
+    def schema(self) -> Schema:
+        """How they are read."""
+
+    def decode(self, y: np.ndarray) -> dict[str, np.ndarray]:
+        """Events as columns in the user's units."""
+
+
+def filled(model: Decodes, table: Table, y: np.ndarray) -> pa.Table:
     """The table with the empty cells of its modelled columns taken from the events (n, D).
 
     Columns, their order and their types are those of the table.

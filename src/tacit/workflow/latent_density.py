@@ -19,7 +19,7 @@ ROWS, STATES = 512, 4096  # of a tile
 
 def double(tree: Any) -> Any:
     """All floating arrays in double precision; used inside `jax.enable_x64`."""
-    return jax.tree.map(lambda a: jnp.asarray(a, jnp.float64) if eqx.is_inexact_array_like(a) else a, tree)
+    return jax.tree.map(lambda a: np.asarray(a, np.float64) if eqx.is_inexact_array(a) else a, tree)
 
 
 def log_marginals(
@@ -46,8 +46,7 @@ def _joints(
     seen = np.ones(y.shape, bool) if observed is None else observed
     with jax.enable_x64(True):
         exact = double(model)
-        prior: Any = exact.prior(exact.context(None))
-        states, log_probs = np.asarray(prior.support()), np.asarray(prior.log_probs())
+        states, log_probs = (np.asarray(part) for part in _states(exact))
     for start in range(0, len(states), STATES):
         with jax.enable_x64(True):
             coefficients = _coefficients(exact, jnp.asarray(states[start : start + STATES]))
@@ -63,6 +62,12 @@ def _padded(y: np.ndarray, seen: np.ndarray) -> tuple[Array, Array]:
     size = ROWS if len(y) > ROWS // 8 else ROWS // 8
     pad = ((0, size - len(y)), (0, 0))
     return jnp.asarray(np.pad(y, pad)), jnp.asarray(np.pad(seen, pad))
+
+
+@eqx.filter_jit
+def _states(model: LatentModel) -> tuple[Array, Array]:
+    prior: Any = model.prior(model.context(None))
+    return prior.support(), prior.log_probs()
 
 
 @eqx.filter_jit

@@ -6,16 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import Any, get_args
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from tacit._errors import UsageError
-from tacit._typing import Key
+from tacit._typing import Array, Key
 from tacit.data.schema import Schema
 from tacit.gradients import AbstractGradient
 from tacit.inference.optimizers import AbstractOptimizer, Descent, as_optimizer
-from tacit.models import AbstractLatent, Decoder, LatentModel, Prior, Recognition
+from tacit.models import AbstractLatent, ColumnFamily, ColumnInputs, Decoder, LatentModel, Prior, Recognition
 from tacit.networks import Dense, Linear
 from tacit.objectives import AbstractObjective
 from tacit.workflow.latent_columns import Scale, column_family, column_inputs, marginal_numbers
@@ -81,16 +83,21 @@ class LatentPlan:
 
         Without hidden units the decoder says of every column what the rows say of it alone.
         """
+        family = column_family(schema, y, weight, self.scale, self.scale_floor)
+        bias = jnp.asarray(marginal_numbers(schema, family, y, weight), jnp.float32)
+        inputs = column_inputs(schema, y, weight)
+        weights: tuple[LatentModel, Recognition] = eqx.filter_jit(self._networks)(key, family, inputs, bias)
+        return weights
+
+    def _networks(
+        self, key: Key, family: ColumnFamily, inputs: ColumnInputs, bias: Float[Array, " w"]
+    ) -> tuple[LatentModel, Recognition]:
         keys = jax.random.split(key, 4)
         widths, activation = self.training.hidden_layer_sizes, self.training.activation
-        family = column_family(schema, y, weight, self.scale, self.scale_floor)
         features = Dense.init(keys[0], self.latent.size, widths, activation=activation)
         head = Linear.init(keys[1], features.width(self.latent.size), family.width)
-        bias = jnp.asarray(marginal_numbers(schema, family, y, weight), jnp.float32)
         decoder = Decoder(self.latent, features, Linear(head.weight, bias), family)
-        inputs = column_inputs(schema, y, weight)
         read = Dense.init(keys[2], inputs.size, widths, activation=activation)
-        posterior = Recognition(
-            inputs, read, Linear.init(keys[3], read.width(inputs.size), self.latent.width), self.latent
-        )
-        return LatentModel(Prior.standard(self.latent, learned=self.learned_prior), decoder), posterior
+        last = Linear.init(keys[3], read.width(inputs.size), self.latent.width)
+        prior = Prior.standard(self.latent, learned=self.learned_prior)
+        return LatentModel(prior, decoder), Recognition(inputs, read, last, self.latent)

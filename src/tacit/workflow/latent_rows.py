@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from tacit._errors import DataError, UsageError, shown
-from tacit.data.column import Column
+from tacit.data.column import Column, fit_column
 from tacit.data.encode import Rows, encode
 from tacit.data.findings import Finding
 from tacit.data.kinds import Kind
@@ -26,6 +26,7 @@ LIKELIHOODS: dict[str, Kind | None] = {
 }
 """The kind that every column is read as; None leaves it to the values."""
 
+_CHOSEN = "chosen by you"
 BITS = (0, 1)  # levels of a column of a 0/1 table
 
 
@@ -50,10 +51,38 @@ def read_columns(table: Table, likelihood: str, types: Mapping[str, str] | None 
     return Schema.infer(table, types=dict.fromkeys(schema.names, str(LIKELIHOODS[likelihood])))
 
 
+def with_likelihood(table: Table, schema: Schema, likelihood: str) -> Schema:
+    """A schema that was inferred or given, with its modelled columns read as the name of a likelihood says.
+
+    With "auto" columns stay as they are, unless all of them hold the numbers 0 and 1 only: then they are Bernoulli,
+    and so are constant ones, as in `read_columns`. Raises as that does.
+    """
+    if likelihood not in LIKELIHOODS:
+        read_columns(table, likelihood)
+    kind = LIKELIHOODS[likelihood]
+    plain = _only(table, [one.name for one in schema.modelled])
+    if kind == "binary":
+        _check_bits(plain)
+    if kind == "binary" or (kind is None and holds_bits(plain)):
+        idle = [one.name for one in schema.columns if one.role == "ignored" and one.why != _CHOSEN]
+        pixels = {*plain.names, *(name for name in idle if holds_bits(_only(table, [name])))}
+        return Schema(tuple(_bit(table, one.name) if one.name in pixels else one for one in schema.columns))
+    if kind is None:
+        return schema
+    return Schema(tuple(fit_column(table, c.name, kind, _CHOSEN) if c.modelled else c for c in schema.columns))
+
+
 def bits_schema(table: Table) -> Schema:
     """Every column of a table as 0 or 1."""
-    why = "0 or 1, as all columns"
-    return Schema(tuple(Column(name, "binary", dtype=table.dtype(name), levels=BITS, why=why) for name in table.names))
+    return Schema(tuple(_bit(table, name) for name in table.names))
+
+
+def _bit(table: Table, name: str) -> Column:
+    return Column(name, "binary", dtype=table.dtype(name), levels=BITS, why="0 or 1, as all columns")
+
+
+def _only(table: Table, names: list[str]) -> Table:
+    return replace(table, data=table.data.select(names))
 
 
 def holds_bits(table: Table) -> bool:

@@ -1,0 +1,52 @@
+"""A deep latent-variable fit in words, for a terminal: what it is worth, what its latent does, what to beware of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tacit.cli import words
+from tacit.evaluation.result import Result
+
+
+def latent_in_words(record: dict[str, Any]) -> str:
+    """Everything that `tacit fit` prints of the record of a deep model."""
+    parts = (
+        _data(record),
+        words.worth(record),
+        bounds(record),
+        code(record),
+        words.verdict(record),
+        words.warned(record),
+    )
+    return "\n\n".join("\n".join(part) for part in (list(p) for p in parts) if part)
+
+
+def _data(record: dict[str, Any]) -> Iterator[str]:
+    data = record["data"]
+    columns = [column for column in data["columns"] if column["kind"] not in ("id", "weight", "group", "time")]
+    yield f"{data['source']}: {data['rows']:,} rows, {len(columns)} columns modelled; {record['settings']['latent']}"
+    if data["rows_heldout"]:
+        yield f"{data['rows_train']:,} rows to learn from, {data['rows_heldout']:,} held out {data['split']}"
+
+
+def bounds(record: dict[str, Any]) -> Iterator[str]:
+    """The log-likelihood beside its parts, on the held-out rows."""
+    results = [Result.from_dict(figure) for figure in record.get("bounds") or []]
+    if not results:
+        return
+    width = max(len(result.name) for result in results)
+    yield "the log-likelihood and its parts, on the same rows"
+    for result in results:
+        noise = [
+            f"Monte Carlo error {result.monte_carlo_error:.2g}" if result.monte_carlo_error else "",
+            f"bias {result.bias:+.2g}" if result.bias else "",
+        ]
+        label = ", ".join(part for part in (result.kind, *noise) if part)
+        yield f"  {result.name:<{width}}   {words.with_error(result.value, result.standard_error):>16}   {label}"
+
+
+def code(record: dict[str, Any]) -> Iterator[str]:
+    """How much of the latent is in use."""
+    told = record["code"]
+    yield f"{told['active']} of {told['parts']} latents in use, {told['rate']:.3g} nats in all"

@@ -1,0 +1,95 @@
+"""What a deep model is worth on rows: its log-likelihood, the bound beside it, and what lies between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from tacit.data.encode import Rows
+from tacit.distributions import AbstractEnumerable
+from tacit.evaluation.result import Kind, Result, mean_result
+from tacit.workflow.latent_table import SAMPLES, LatentTable
+
+LISTED = 4096  # states up to which the bound is a sum over them, without draws
+
+LOG_LIKELIHOOD, BOUND = "log-likelihood", "ELBO"
+WEIGHTED = "importance-weighted log-likelihood"
+GAP, RATE, DISTORTION = "gap, KL(q || p(z | y))", "rate, KL(q || p(z))", "distortion, -E log p(y | z)"
+
+
+@dataclass(frozen=True, eq=False)
+class LatentWorth:
+    """Log density of every row (n,), in nats and the user's units, and the figures: the log-likelihood first."""
+
+    log_prob: Float[np.ndarray, " n"]
+    kind: Kind
+    figures: tuple[Result, ...]
+
+
+def judge_latent(
+    model: LatentTable,
+    rows: Rows,
+    *,
+    weight: Float[np.ndarray, " n"] | None = None,
+    groups: np.ndarray | None = None,
+    num_samples: int = SAMPLES,
+) -> LatentWorth:
+    """The mean log density of rows and its parts, each labelled, with its error over rows (or groups).
+
+        log p(y) = ELBO + KL(q || p(z | y)),   ELBO = -rate - distortion
+
+    Where the latent can be listed all of it is exact (the bound too, of up to 4,096 states). Else the first is
+    estimated from `num_samples` draws of q: it is below the truth in the mean, by about the bias that is told.
+    """
+    shares = np.ones(len(rows)) if weight is None else np.asarray(weight, float)
+    shares = shares / shares.sum()
+
+    def mean(name: str, values: np.ndarray, kind: Kind, error: Any = None, bias: Any = None) -> Result:
+        noise = None if error is None else float(np.sqrt(np.sum((shares * error) ** 2)))
+        told = None if bias is None else float(shares @ bias)
+        over: dict[str, Any] = {"weight": weight, "groups": groups, "reference": model.schema.reference()}
+        return mean_result(name, values, kind=kind, monte_carlo_error=noise, bias=told, **over)
+
+    listed = listed_bound(model, rows) if model.exact else None
+    rate = model.divergences(rows).sum(axis=1)
+    if model.exact and listed is not None:
+        log_p, bound = model.log_prob(rows), listed
+        first = mean(LOG_LIKELIHOOD, log_p, "exact")
+        parts = [mean(BOUND, bound, "lower bound"), mean(GAP, log_p - bound, "exact")]
+        return LatentWorth(log_p, "exact", (first, *parts, *_split(mean, rate, bound, None)))
+    found = model.estimates(rows, num_samples)
+    if model.exact:
+        log_p = model.log_prob(rows)
+        first = mean(LOG_LIKELIHOOD, log_p, "exact")
+    else:
+        log_p = found.log_p
+        first = mean(WEIGHTED, log_p, "estimate", found.error, found.bias)
+    parts = [
+        mean(BOUND, found.elbo, "lower bound", found.elbo_error),
+        mean(GAP, log_p - found.elbo, "estimate", found.elbo_error),
+    ]
+    return LatentWorth(log_p, model.kind, (first, *parts, *_split(mean, rate, found.elbo, found.elbo_error)))
+
+
+def _split(mean: Any, rate: np.ndarray, bound: np.ndarray, error: np.ndarray | None) -> tuple[Result, Result]:
+    """The two parts of the bound, in the user's units."""
+    kind = "exact" if error is None else "estimate"
+    return mean(RATE, rate, "exact"), mean(DISTORTION, -bound - rate, kind, error)
+
+
+def listed_bound(model: LatentTable, rows: Rows) -> Float[np.ndarray, " n"] | None:
+    """`sum_z q(z) (log p(y, z) - log q(z))` of every row, in the user's units; None where states are too many."""
+    prior = model.model.prior(model.model.context(None))
+    if not isinstance(prior, AbstractEnumerable) or prior.n_states > LISTED:
+        return None
+    qs = model.posteriors(rows)
+    with jax.enable_x64(True):
+        doubled = jax.tree.map(lambda a: np.asarray(a, np.float64), qs)
+        log_q = np.asarray(jax.jit(jax.vmap(lambda q: q.log_probs()))(doubled))
+    log_p = model.log_prob(rows)
+    gap = np.sum(np.exp(log_q) * (log_q - model.log_responsibilities(rows)), axis=1)
+    return log_p - gap

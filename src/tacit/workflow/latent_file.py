@@ -1,0 +1,142 @@
+"""A deep latent-variable model in a model file, and whether one that comes from a file can be one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tacit import persistence
+from tacit._errors import ModelFileError
+from tacit.data import soundness
+from tacit.data.column import Column
+from tacit.data.schema import Schema
+from tacit.models import (
+    BernoulliLatent,
+    CategoricalLatent,
+    CategoricalsLatent,
+    ColumnFamily,
+    ColumnInputs,
+    Decoder,
+    LatentModel,
+    NormalColumns,
+    NormalLatent,
+    Prior,
+    Recognition,
+)
+from tacit.networks import ACTIVATIONS, Dense, Fixed, Linear
+from tacit.workflow.latent_points import moments
+from tacit.workflow.latent_table import LatentTable
+from tacit.workflow.table_mixture import family
+
+LATENTS = (BernoulliLatent, CategoricalLatent, CategoricalsLatent, NormalLatent)
+
+for _cls in (
+    *(Schema, Column),
+    *(LatentTable, LatentModel, Prior, Decoder, Recognition, ColumnFamily, ColumnInputs, NormalColumns),
+    *LATENTS,
+    *(Dense, Linear, Fixed),
+):
+    persistence.register(_cls)
+
+
+def save_latent(
+    model: LatentTable, record: Mapping[str, Any], path: str | os.PathLike[str], *, force: bool = False, **more: Any
+) -> None:
+    """Write a deep model with the record of its fit, whole or not at all; `more` goes into the manifest.
+
+    Raises `OutputError` where the file exists (without `force`) or cannot be written.
+    """
+    persistence.save(model, path, manifest={**latent_manifest(model, record), **more}, force=force)
+
+
+def latent_manifest(model: LatentTable, record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model file says beside the model."""
+    kept = record["settings"].get("refit", True) or not record["data"]["rows_heldout"]
+    return {
+        "schema": model.schema.to_dict(),
+        "settings": record["settings"],
+        "fingerprint": record["data"]["fingerprint"],
+        "figures": record["heldout"],
+        "fitted_on": "all rows" if kept else "the training rows only",
+        "record": record,
+    }
+
+
+def load_latent(path: str | os.PathLike[str]) -> tuple[LatentTable, dict[str, Any]]:
+    """The model and the manifest of a file that `save_latent` wrote.
+
+    Raises `ModelFileError` where it is missing, damaged, newer, or holds something else.
+    """
+    model, found = persistence.load(path)
+    try:
+        sound = is_sound(model) and isinstance(found.get("record"), dict)
+    except Exception:  # whatever a part that does not fit breaks
+        sound = False
+    if not sound:
+        what = "is damaged: its parts do not fit together."
+        raise ModelFileError(what, where=str(path), mend="Fit one with tacit fit.")
+    return model, found
+
+
+def is_sound(model: Any) -> bool:
+    """Whether networks, latent and columns fit together, and all numbers are finite; what it raises says no."""
+    if not isinstance(model, LatentTable) or not soundness.is_sound(model.schema):
+        return False
+    prior: Any = model.model.prior
+    decoder: Any = model.model.likelihood
+    parts = (model.model, prior, decoder, model.posterior)
+    if tuple(map(type, parts)) != (LatentModel, Prior, Decoder, Recognition):
+        return False
+    latent = model.posterior.latent
+    if type(latent) not in LATENTS or not (latent == prior.latent == decoder.latent):
+        return False
+    networks = (model.posterior.features, decoder.features)
+    if not all(network.activation in ACTIVATIONS for network in networks):
+        return False
+    leaves = jax.tree.leaves((model.model, model.posterior))
+    if not all(leaf.dtype == np.float32 and np.isfinite(leaf).all() for leaf in leaves):
+        return False
+    return _fits(model)
+
+
+def _fits(model: LatentTable) -> bool:
+    """Whether shapes carry a row from the columns to the latent and back; nothing is computed."""
+    width = model.schema.layout.width
+
+    def ask(model: Any, posterior: Any) -> Any:
+        y, observed = jnp.zeros(width), jnp.ones(width, bool)
+        q, prior = posterior((y, None, observed)), model.prior(None)
+        z = q.sample(jax.random.key(0))
+        likelihood = model.likelihood((z, None))
+        return (
+            q,
+            prior,
+            likelihood,
+            likelihood.log_prob(y, observed),
+            q.log_prob(z) + prior.log_prob(z),
+            moments(likelihood),
+        )
+
+    q, prior, likelihood, log_p, log_q, found = eqx.filter_eval_shape(ask, model.model, model.posterior)
+    expected = family(model.schema, independent=True)
+    blocks = likelihood.blocks if hasattr(likelihood, "blocks") else (likelihood,)
+    alike = [type(a) is type(b) and a.n_columns == b.n_columns for a, b in zip(blocks, expected.blocks, strict=True)]
+    numbers = [leaf.shape for block in blocks for leaf in jax.tree.leaves(block)]
+    wanted = [leaf.shape for block in expected.blocks for leaf in jax.tree.leaves(block)]
+    sizes = [leaf.shape for leaf in jax.tree.leaves(q)] == [leaf.shape for leaf in jax.tree.leaves(prior)]
+    decoder: Any = model.model.likelihood
+    floors = decoder.family.normal
+    return (
+        all(alike)
+        and numbers == wanted
+        and sizes
+        and log_p.shape == log_q.shape == ()
+        and found.ndim == 1
+        and (floors is None or bool(np.all(floors.floor.value > 0)))
+    )
