@@ -196,7 +196,8 @@ def sweep(
     chosen = _choose(candidates, method, tuple(ks[len(candidates) :]), fallen)
     with jax.enable_x64(True):
         whole = Source(y, alone, pattern_columns=family.pattern_columns)
-        if compared.tolerance > settings.tolerance:
+        last = chosen.fit.bounds[-2:]
+        if compared.tolerance > settings.tolerance and abs(last[-1] - last[0]) >= settings.tolerance:
             chosen.candidate.starts[0] = _finished(whole, chosen.fit, regularise, settings)
         mended = mend(whole, chosen.fit, regularise, settings, keep=len(ks) == 1)
     return replace(chosen, mended=mended if mended.mended else None)
