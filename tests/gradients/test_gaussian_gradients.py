@@ -12,7 +12,8 @@ from scipy.stats import norm
 
 from tacit._errors import UsageError
 from tacit.distributions import Categorical, DiagonalNormal
-from tacit.gradients import AbstractGradient, DoublyReparameterised, Memory, Pathwise, StickingTheLanding
+from tacit.gradients import AbstractGradient, DoublyReparameterised, Memory, Pathwise, Reinforce, StickingTheLanding
+from tacit.gradients.baselines import ConstantBaseline
 from tacit.objectives import ELBO, IWAE
 
 DRAWS, CHUNK = 200_000, 20_000
@@ -91,6 +92,8 @@ def limit(n: int) -> float:
         (DoublyReparameterised(), "elbo"),
         (Pathwise(), "iwae"),
         (DoublyReparameterised(), "iwae"),
+        (Reinforce(ConstantBaseline(-2.5)), "elbo"),
+        (Reinforce(ConstantBaseline(-2.5)), "iwae"),
     ],
 )
 def test_unbiased_against_quadrature_and_a_mutant_is_not(gradient: AbstractGradient, objective: str) -> None:
@@ -152,6 +155,13 @@ def test_less_variance_than_the_plain_pathwise_gradient(
         p = Parameters(*(jnp.asarray(float(v)) for v in at))
         ours, plain = (estimates(g, objective, p, num_samples, 4000)[:, 1:3] for g in (gradient, Pathwise()))
     assert ratio_is_below_one(ours, plain)
+
+
+def test_the_pathwise_gradient_has_less_variance_than_the_score_function() -> None:
+    with jax.enable_x64(True):
+        p = parameters()
+        pathwise, score = (estimates(g, "elbo", p, 1, 4000)[:, 1:3] for g in (Pathwise(), Reinforce()))
+    assert ratio_is_below_one(1.5 * pathwise, score)
 
 
 @pytest.mark.parametrize("gradient", [StickingTheLanding(), DoublyReparameterised()])

@@ -33,7 +33,7 @@ def check_samples(num_samples: int, least: int, where: str) -> None:
 
 def draw(key: Key, q: Any, log_weight: LogWeight, num_samples: int) -> tuple[Event, Float[Array, " s"]]:
     """Independent draws and their log-weights, with q stopped: the gradient in q is left to `with_scores`."""
-    draws = jax.vmap(q.sample)(jax.random.split(key, num_samples))
+    draws = stop(jax.vmap(q.sample)(jax.random.split(key, num_samples)))
     return draws, jax.vmap(lambda z: log_weight(stop(q), z))(draws)
 
 
