@@ -157,11 +157,14 @@ def test_less_variance_than_the_plain_pathwise_gradient(
     assert ratio_is_below_one(ours, plain)
 
 
-def test_the_pathwise_gradient_has_less_variance_than_the_score_function() -> None:
+def test_draws_differentiated_have_less_variance_than_scores() -> None:
+    """With the score term left out; plain pathwise draws lose to a score with a good baseline near the posterior."""
+    at = Parameters(0.0, 0.0, 0.6, 0.1)
+    both = StickingTheLanding(), Reinforce(ConstantBaseline(-2.0))
     with jax.enable_x64(True):
-        p = parameters()
-        pathwise, score = (estimates(g, "elbo", p, 1, 4000)[:, 1:3] for g in (Pathwise(), Reinforce()))
-    assert ratio_is_below_one(1.5 * pathwise, score)
+        p = Parameters(*(jnp.asarray(float(v)) for v in at))
+        pathwise, score = (estimates(g, "elbo", p, 1, 4000)[:, 1:3] for g in both)
+    assert ratio_is_below_one(pathwise, score)
 
 
 @pytest.mark.parametrize("gradient", [StickingTheLanding(), DoublyReparameterised()])
