@@ -22,7 +22,7 @@ class Reinforce(AbstractGradient):
 
     For any `combine` it is `sum_s (L - L_s) grad log q(z_s)`, with the log-weight of draw s replaced in L_s by b: the
     formula above for the mean. Unbiased; S evaluations. Without a baseline b is 0. For normal latents too, where
-    `StickingTheLanding` has less variance. Sources: Williams 1992; baselines for variational bounds, Mnih and Gregor 2014.
+    `StickingTheLanding` has less variance. Sources: Williams 1992; Mnih and Gregor 2014.
 
     >>> from tacit.distributions import Categorical
     >>> estimate = lambda a: Reinforce(ConstantBaseline(2.0))(
