@@ -3,7 +3,8 @@
 Asked: better than the mean and than scikit-learn's IterativeImputer, in error and in the density of the true value, or
 said where not. Error: root mean squared error over standardised numeric cells. Density: mean log density, in nats, of
 the true value under each method's own distribution of the cell (for the mean and IterativeImputer, which give a normal
-at most, a normal with the method's own standard deviation, in the same standardised units).
+at most, a normal with the method's own standard deviation, in the same standardised units; that of IterativeImputer is
+taken from 20 draws with sample_posterior).
 """
 
 import warnings
@@ -18,7 +19,7 @@ from benchmarks._common import data, report
 from tacit import Mixture
 from tacit.data.table import read_table
 
-SHARE, REPEATS = 0.3, 3
+SHARE, REPEATS, DRAWS = 0.3, 3, 20
 
 
 def tables() -> dict[str, dict[str, np.ndarray]]:
@@ -57,12 +58,11 @@ def one(columns: dict[str, np.ndarray], seed: int) -> dict[str, tuple[float, flo
     mean, spread = np.nanmean(X, 0), np.nanstd(X, 0)
     results = {"mean": figures(np.broadcast_to(mean, X.shape), np.broadcast_to(spread, X.shape))}
 
-    model = IterativeImputer(max_iter=30, random_state=0, sample_posterior=False).fit(X)
-    filled = model.transform(X)
-    last = {step.feat_idx: step.estimator for step in model.imputation_sequence_}  # Bayesian ridge regressions
-    noise = np.array([last[j].alpha_ ** -0.5 for j in range(X.shape[1])])
-    spread = np.broadcast_to(noise, X.shape)
-    results["IterativeImputer"] = figures(filled, spread)
+    filled = IterativeImputer(max_iter=30, random_state=0).fit_transform(X)
+    draws = [
+        IterativeImputer(max_iter=10, random_state=k, sample_posterior=True).fit_transform(X) for k in range(DRAWS)
+    ]
+    results["IterativeImputer"] = figures(filled, np.std(draws, axis=0, ddof=1) + 1e-12 * sd)
 
     mixture = Mixture(random_state=seed).fit(holes)
     error, density, cells = 0.0, 0.0, 0
