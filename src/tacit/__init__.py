@@ -7,12 +7,16 @@ from typing import Any
 
 _HOMES = {
     "ConditionalMixture": "tacit.estimators.conditional_mixture",
+    "DiscreteVAE": "tacit.estimators.discrete_vae",
     "GaussianMixture": "tacit.estimators.gaussian_mixture",
+    "LinearGaussian": "tacit.estimators.linear_gaussian",
     "Mixture": "tacit.estimators.mixture",
+    "VAE": "tacit.estimators.vae",
     "crps_scorer": "tacit.estimators.scorers",
     "load": "tacit.estimators._load",
     "log_density_scorer": "tacit.estimators.scorers",
     "pinball_scorer": "tacit.estimators.scorers",
+    "train": "tacit.training.train",
 }
 
 __all__ = sorted(_HOMES)

@@ -10,6 +10,7 @@ import numpy as np
 from tacit.cli import options
 from tacit.cli.conditional_answers import load_joint
 from tacit.cli.failures import note
+from tacit.cli.latent_answers import refuse_deep
 from tacit.cli.tables import check_outputs, read_rows, with_kept, write_result
 
 _NAMED = 3
@@ -49,6 +50,7 @@ def command(
 
     check_outputs(output, force=force)
     fitted = load_joint(model, "anomalies", "Rank rows by tacit score; for odd rows as such fit one without --target.")
+    refuse_deep(fitted, "anomalies", "Rank rows by tacit score, or fit one with --model mixture.")
     table, events = read_rows(rows, fitted.schema, require="any")
     limit = threshold(fitted, rate)
     found = anomalies(fitted, events, rate=1.0 if all_rows else rate, seed=seed)

@@ -13,6 +13,8 @@ from tacit.cli.console import announce, watched
 from tacit.cli.preparing import prepare, with_settings
 from tacit.cli.tables import check_outputs, write_json
 
+DEEP = ("discrete-vae", "vae")  # models by networks with a latent
+LINEAR = "linear-gaussian"
 FITTING = options.together(
     click.option("-k", "k", default="auto", show_default=True, metavar="auto|5|1:8", help="Number of components."),
     click.option(
@@ -44,7 +46,7 @@ TARGET = click.option(
 @TARGET
 @click.option(
     "--model",
-    type=click.Choice(["auto", "mixture", "conditional-mixture"]),
+    type=click.Choice(["auto", "mixture", "conditional-mixture", LINEAR, *DEEP]),
     default="auto",
     show_default=True,
     help="What to fit: all columns jointly, or the targets given the others.",
@@ -57,6 +59,7 @@ TARGET = click.option(
     show_default=True,
     help="Choose k for the density (cross-validation), or for segments (ICL, components merged).",
 )
+@click.option("--image", metavar="HxW", help="Each row is an image of this shape: the report shows some drawn.")
 @click.option("--no-refit", is_flag=True, help="Keep the model of the training rows, without the held-out ones.")
 @options.SCHEMA
 @options.FORCE
@@ -74,6 +77,7 @@ def command(
     seed: int,
     settings: tuple[str, ...],
     select: Any,
+    image: str | None,
     no_refit: bool,
     force: bool,
     as_json: bool,
@@ -85,17 +89,33 @@ def command(
     for the figures; then the model is refitted on all rows and written to M.tacit.
 
     With --target the model is the density of that column given the others, by an ensemble of networks: at any values
-    of the others it has as many modes as the data show.
+    of the others it has as many modes as the data show. With --model discrete-vae it is a code of discrete latents
+    from which a network gives all columns, with vae of continuous ones, and with linear-gaussian the map is linear and
+    everything exact; their parameters are set by --set, such as n_latents=20.
     """
     check_model(model, targets)
+    if image is not None and model not in DEEP:
+        mend = f"Use it with --model {' or '.join(DEEP)}."
+        raise UsageError("only deep models show images.", where="--image", mend=mend)
+    asked: dict[str, Any] = {"k": k, "holdout": holdout, "seed": seed, "settings": settings, "refit": not no_refit}
+    told: dict[str, Any] = {"force": force, "as_json": as_json, "command_line": command_line}
+    if model in (LINEAR, *DEEP):
+        from tacit.cli import latent_fit, linear_fit
+
+        if select != "density":
+            mend = "Leave --select out, or use --model mixture."
+            raise UsageError("segments are of a mixture found by EM.", where="--select", mend=mend)
+        if model == LINEAR:
+            linear_fit.fit_and_tell(data, output, report, model=model, **asked, **told, **reading)
+            return
+        latent_fit.fit_and_tell(data, output, report, model=model, image=image, **asked, **told, **reading)
+        return
     if targets:
         from tacit.cli.conditional_fit import fit_and_tell
 
         if select != "density":
             mend = "Leave --select out, or --target."
             raise UsageError("segments are of a joint mixture, which has no target.", where="--select", mend=mend)
-        asked: dict[str, Any] = {"k": k, "holdout": holdout, "seed": seed, "settings": settings, "refit": not no_refit}
-        told: dict[str, Any] = {"force": force, "as_json": as_json, "command_line": command_line}
         fit_and_tell(data, output, report, targets=targets, **asked, **told, **reading)
         return
     from tacit.workflow.fit_table import Job
@@ -122,6 +142,9 @@ def check_model(model: str, targets: tuple[str, ...]) -> None:
     if model == "mixture" and targets:
         mend = "Leave --target out and name it in tacit predict, or use --model conditional-mixture."
         raise UsageError("a joint mixture has no target: it predicts any column.", where="--target", mend=mend)
+    if model in (LINEAR, *DEEP) and targets:
+        mend = "Leave --target out, or use --model conditional-mixture."
+        raise UsageError(f"{model} has no target: it models all columns.", where="--target", mend=mend)
     if model == "conditional-mixture" and not targets:
         mend = "Name what it is to predict with --target COL."
         raise UsageError("a conditional mixture needs a target.", where="--model", mend=mend)

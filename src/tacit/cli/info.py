@@ -27,6 +27,8 @@ def command(model: str | None, as_json: bool) -> None:
             click.echo("\n".join(f"{name:<14} {text}" for name, text in found.items()))
         return
     from tacit.cli.conditional_words import conditional_in_words
+    from tacit.cli.latent_words import latent_in_words
+    from tacit.cli.linear_words import linear_in_words
     from tacit.cli.words import fit_in_words
     from tacit.persistence import read_manifest
     from tacit.persistence.reading import reading_manifest
@@ -39,7 +41,8 @@ def command(model: str | None, as_json: bool) -> None:
     record: dict[str, Any] | None = manifest.get("record")
     if record is not None:
         with reading_manifest(model):
-            words = conditional_in_words(record) if "targets" in record else fit_in_words(record)
+            of_kind = {"targets": conditional_in_words, "code": latent_in_words, "loadings": linear_in_words}
+            words = next((tell for part, tell in of_kind.items() if part in record), fit_in_words)(record)
         click.echo(f"fitted on {manifest.get('fitted_on', 'rows that are not told')}\n")
         click.echo(words)
         click.echo(f"\n{record.get('command', '')}".rstrip())

@@ -9,6 +9,8 @@ import numpy as np
 
 from tacit.cli import options
 from tacit.cli.conditional_answers import latents, read_covariates
+from tacit.cli.latent_answers import latents_of
+from tacit.cli.linear_words import linear_latents
 from tacit.cli.tables import check_outputs, read_rows, with_kept, write_result
 
 
@@ -21,10 +23,13 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
     segments), the probability of each segment and the most probable one follow.
 
     Of a model that was fitted with --target they are those of every network of the ensemble in turn, given the target
-    too where the rows have it.
+    too where the rows have it. Of a deep model they are its code: of every latent the most probable state and its
+    probability under q, the encoder; of continuous latents, and of a linear model, mean and standard deviation.
     """
     from tacit.workflow.conditional_file import load_any
     from tacit.workflow.conditional_table import ConditionalTable
+    from tacit.workflow.latent_table import LatentTable
+    from tacit.workflow.linear_table import LinearTable
 
     check_outputs(output, force=force)
     fitted, _ = load_any(model)
@@ -34,6 +39,14 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
         write_result("latent", columns, output, force=force, as_json=as_json)
         return
     table, events = read_rows(rows, fitted.schema, require="any")
+    if isinstance(fitted, LatentTable):
+        columns = with_kept(table, options.listed(keep), latents_of(fitted, events))
+        write_result("latent", columns, output, force=force, as_json=as_json)
+        return
+    if isinstance(fitted, LinearTable):
+        columns = with_kept(table, options.listed(keep), linear_latents(fitted, events))
+        write_result("latent", columns, output, force=force, as_json=as_json)
+        return
     responsibilities = np.exp(fitted.log_responsibilities(events))
     columns = _shares("component", responsibilities)
     if fitted.segments:

@@ -36,7 +36,10 @@ def chosen(model: str, settings: Mapping[str, str], k: str) -> Any:
             raise UsageError(f"{k} is not how {model} is told its size.", where="-k", mend=mend)
         found["n_states"] = ks[0]
     estimator.set_params(**found)
-    estimator._validate_params()
+    try:
+        estimator._validate_params()
+    except UsageError as error:
+        raise UsageError(error.what, where="--set", mend="Choose one of these values.") from None
     return estimator
 
 

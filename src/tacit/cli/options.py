@@ -76,6 +76,14 @@ def numbers_of_components(text: str) -> tuple[int, ...]:
     raise UsageError(f"{text!r} is no number of components.", where="-k", mend="Write 5, or 1:8, or auto.")
 
 
+def image_shape(text: str) -> tuple[int, int]:
+    """Height and width of an image from 8x8."""
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise UsageError(f"{text!r} is no shape of an image.", where="--image", mend="Write height x width, as 8x8.")
+    return int(height), int(width)
+
+
 def quantile_levels(text: str) -> list[float]:
     """Levels between 0 and 1, separated by commas."""
     try:

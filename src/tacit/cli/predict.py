@@ -11,6 +11,7 @@ import click
 from tacit._errors import UsageError
 from tacit.cli import options
 from tacit.cli.conditional_answers import chosen_targets, read_covariates
+from tacit.cli.latent_answers import refuse_deep
 from tacit.cli.tables import check_outputs, read_rows, with_kept, write_result
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def command(
         table = asked.table
         columns = asked.flagged(predictions(partial(fitted.predict, asked.x), fitted.schema, targets, levels))
     else:
+        refuse_deep(fitted, "predict", "Fill the cells with tacit impute, or fit one with --model mixture or --target.")
         if not targets:
             mend = f"Add --target COL, of {', '.join(fitted.schema.names)}."
             raise UsageError("the model can predict any column: say which.", where="--target", mend=mend)

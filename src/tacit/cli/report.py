@@ -21,11 +21,13 @@ def command(model: str, data: str | None, output: str, force: bool, as_json: boo
     With DATA its pictures show those rows beside the model; the figures stay those of the fit. Of a model that was
     fitted with --target the figures and the calibration are those of DATA, which needs the target.
     """
+    from tacit.cli.latent_pictures import latent_pictures
     from tacit.cli.pictures import pictures
     from tacit.persistence.reading import reading_manifest
     from tacit.report import write_report
     from tacit.workflow.conditional_file import load_any
     from tacit.workflow.conditional_table import ConditionalTable
+    from tacit.workflow.latent_table import LatentTable
 
     check_outputs(output, force=force, stdout=False)
     fitted, manifest = load_any(model)
@@ -40,7 +42,7 @@ def command(model: str, data: str | None, output: str, force: bool, as_json: boo
     rows = None if data is None else read_rows(data, fitted.schema, require="any")[1]
     with reading_manifest(model):
         seed = int(manifest["record"]["settings"]["seed"])
-    shown = pictures(fitted, rows, seed)
+    shown = latent_pictures(fitted, rows, seed) if isinstance(fitted, LatentTable) else pictures(fitted, rows, seed)
     with reading_manifest(model):
         write_report(output, manifest["record"], shown, force=force)
     if as_json:

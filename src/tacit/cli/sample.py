@@ -10,6 +10,7 @@ import numpy as np
 from tacit._errors import DataError, UsageError
 from tacit.cli import options
 from tacit.cli.conditional_answers import read_covariates, refusal, samples
+from tacit.cli.latent_answers import drawn_rows
 from tacit.cli.tables import check_outputs, free_name, read_rows, write_result
 
 
@@ -38,6 +39,7 @@ def command(
     from tacit.workflow.conditional_file import load_any
     from tacit.workflow.conditional_table import ConditionalTable
     from tacit.workflow.filling import filled, with_given
+    from tacit.workflow.latent_table import LatentTable
 
     if rows is not None and given:
         raise UsageError("ROWS and --given both say what is fixed.", where="tacit sample", mend="Use one of them.")
@@ -51,7 +53,11 @@ def command(
     elif rows is None:
         fixed = options.pairs(given, "--given", names=fitted.schema.names)
         try:
-            drawn, _ = fitted.sample(n, seed, fixed)
+            drawn = (
+                drawn_rows(fitted, n, seed, fixed)
+                if isinstance(fitted, LatentTable)
+                else fitted.sample(n, seed, fixed)[0]
+            )
         except DataError as error:
             raise UsageError(error.what, where="--given", mend="Give another value.") from None
         columns = with_given(fitted, fitted.decode(drawn), fixed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from tacit.cli import options
@@ -18,12 +20,14 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
     It is exact, of the cells that are present: missing ones are integrated out, which is right when cells are
     missing at random. Rows with different cells present are not comparable by it; tacit anomalies ranks them.
 
-    Of a model that was fitted with --target it is the log density of the target given the other columns; exact or
-    an estimate, as is said with the mean.
+    Of a deep model whose latent cannot be listed it is an estimate, the same at every call. Of a model that was
+    fitted with --target it is the log density of the target given the other columns; exact or an estimate, as is said
+    with the mean.
     """
     from tacit.evaluation.result import mean_result
     from tacit.workflow.conditional_file import load_any
     from tacit.workflow.conditional_table import ConditionalTable
+    from tacit.workflow.latent_table import LatentTable
 
     check_outputs(output, force=force)
     fitted, manifest = load_any(model)
@@ -35,14 +39,15 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
         note(str(figure))
         return
     table, events = read_rows(rows, fitted.schema, require="all")
-    log_density = fitted.log_prob(events)
-    figure = mean_result(
-        "mean log-likelihood",
-        log_density,
-        weight=events.weight,
-        groups=events.group,
-        reference=fitted.schema.reference(),
-    )
+    over: dict[str, Any] = {"weight": events.weight, "groups": events.group}
+    if isinstance(fitted, LatentTable):
+        from tacit.workflow.latent_figures import judge_latent
+
+        told = judge_latent(fitted, events, **over)
+        log_density, figure = told.log_prob, told.figures[0]
+    else:
+        log_density = fitted.log_prob(events)
+        figure = mean_result("mean log-likelihood", log_density, reference=fitted.schema.reference(), **over)
     columns = with_kept(table, options.listed(keep), {"log_density": log_density})
     write_result("score", columns, output, force=force, as_json=as_json, mean=figure.to_dict())
     note(str(figure))

@@ -20,12 +20,14 @@ from tacit.plots import (
     fan_chart,
     finite,
     heldout_dots,
+    image_grid,
     marginal,
     new_figure,
     pair_plot,
     pit_histogram,
     plain_settings,
     png,
+    rate_bars,
     restart_strip,
     selection_curve,
     selection_points,
@@ -72,6 +74,8 @@ class Gallery:
     density: Picture | None
     candidates: Picture | None
     training: Picture | None
+    rates: Picture | None
+    images: Picture | None
 
 
 def draw_gallery(record: Record, data: PlotData | None) -> Gallery:
@@ -92,6 +96,8 @@ def draw_gallery(record: Record, data: PlotData | None) -> Gallery:
             density=_density(record),
             candidates=_candidates(record),
             training=_training(record),
+            rates=_rates(record),
+            images=_images(record, data),
         )
 
 
@@ -187,6 +193,21 @@ def _training(record: Record) -> Picture | None:
     if len(told.get("epoch") or []) < 2:
         return None
     return _on_axes(2.7, lambda axes: training_curve(axes, told), "The mean objective of each epoch.")
+
+
+def _rates(record: Record) -> Picture | None:
+    rates = record.get("code", {}).get("rates") or []
+    if len(rates) < 2:
+        return None
+    return _on_axes(2.6, lambda axes: rate_bars(axes, rates), "What each latent says of a row, in nats.")
+
+
+def _images(record: Record, data: PlotData | None) -> Picture | None:
+    shape = record.get("image")
+    if not shape or data is None or len(data.sampled) != shape[0] * shape[1]:
+        return None
+    drawn = image_grid(new_figure(1.6 * _WIDTH, 0.85 * _WIDTH), data.sampled, (shape[0], shape[1]))
+    return Picture(_embed(drawn), "Rows drawn from the model, as images.")
 
 
 def _marginal(data: PlotData, column: PlotColumn) -> Marginal:

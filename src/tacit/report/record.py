@@ -136,11 +136,32 @@ class Candidates(TypedDict, total=False):
     table: list[dict[str, Any]]
 
 
+class Code(TypedDict, total=False):
+    """What a latent does: how many parts, how many in use, their KL divergences in nats and the use of their states."""
+
+    parts: int
+    active: int
+    rate: float
+    rates: list[float]
+    unused: int
+    usage: list[list[float]]
+
+
+class Loadings(TypedDict, total=False):
+    """A latent of a linear model: its share of all variance, and {column, correlation} of those that load most."""
+
+    latent: int
+    share: float
+    columns: list[dict[str, Any]]
+
+
 class Record(TypedDict, total=False):
     """All that a report tells; `heldout` holds Results, the model's first, `differences` the model minus others.
 
     `judged_on` names the rows of the figures, where they are not those held out by the fit; `numbers` are the four of a
-    relaxed model; `training` holds the curves of a trained one, a value an epoch.
+    relaxed model; `bounds` the log-likelihood of a deep one and its parts; `image` is height and width of a row that is
+    one; `inference` holds the log-likelihood of a linear model on its training rows, the bound and the gap between
+    them; `training` holds the curves of a trained one, a value an epoch.
     """
 
     title: str
@@ -158,6 +179,11 @@ class Record(TypedDict, total=False):
     heldout: list[dict[str, Any]]
     differences: list[dict[str, Any]]
     numbers: list[dict[str, Any]]
+    bounds: list[dict[str, Any]]
+    code: Code
+    image: list[int]
+    loadings: list[Loadings]
+    inference: dict[str, Any]
     judged_on: str
     calibration: Calibration
     more_calibration: list[Calibration]
