@@ -23,7 +23,7 @@ class Arms(AbstractGradient):
     """`1/(n (n-1)) sum_{i != j} 1/2 (f_i - f_j) (b_i - b_j) / (1 - rho)` in the logit of a bit, from n coupled draws.
 
     Each draw has the distribution of q, and any two are correlated by rho < 0: the bits come from the Dirichlet
-    copula. n = `draws`; two are antithetic (DisARM, up to the uniforms). A digit of k states is k - 1 bits, "is it
+    copula. n = `draws`; two are antithetic, `DisARM`. A digit of k states is k - 1 bits, "is it
     this state, given that it is none of those before?"; bits that neither of two draws asks are left out. S sets of
     draws, `n S` evaluations; f is the objective as a function of one draw, the others of its kind held fixed, averaged
     over the kinds. Unbiased. No variance in q where q is the exact posterior. For Categorical, Categoricals and
