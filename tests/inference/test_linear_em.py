@@ -104,7 +104,7 @@ def test_a_weight_counts_rows_and_padding_none(wine: np.ndarray, monkeypatch: py
     repeated = fit(np.repeat(X, weight.astype(int), axis=0), **settings)
     monkeypatch.setattr(linear_em, "TILE", 16)  # several tiles, the last one padded
     weighted = fit(X, weight=weight, **settings)
-    assert len(weighted.bounds) == 7
+    assert len(weighted.bounds) == 8  # in pairs
     np.testing.assert_allclose(weighted.bounds, repeated.bounds, atol=1e-11)
     np.testing.assert_allclose(weighted.model.likelihood.weight, repeated.model.likelihood.weight, atol=1e-9)
 

@@ -40,26 +40,6 @@ class TableAnswers:
     def _reference(self) -> str:
         return self.schema_.reference()
 
-    def responsibilities(self, X: Any) -> Float[np.ndarray, "n k"]:
-        """Posterior probability of every component given the present cells of every row."""
-        rows = self._rows(X, require="any")
-        return np.exp(self.model_.log_responsibilities(rows))
-
-    def predict_proba(self, X: Any) -> Float[np.ndarray, "n k"]:
-        """`responsibilities`, by scikit-learn's name."""
-        return self.responsibilities(X)
-
-    def predict(self, X: Any, target: str | None = None) -> np.ndarray:
-        """The most probable component (n,); with a `target`, the best single value of that column.
-
-        That is the mean for real columns, the median for positive, zero-inflated and count ones, the most probable
-        level for the others. Cells of the target in X are not looked at.
-        """
-        if target is None:
-            return self.responsibilities(X).argmax(axis=1)
-        prediction = self.predict_distribution(X, target)
-        return self.model_.best(prediction, target)
-
     def predict_distribution(self, X: Any, target: str) -> AbstractPrediction:
         """The exact distribution of one column given the other present cells of every row.
 
@@ -158,3 +138,27 @@ class TableAnswers:
         whole = filled(self.model_, table, y)
         index = getattr(X, "index", None) if _tables.kind_of(X) == "pandas" else None
         return _tables.as_kind(whole, _tables.kind_of(X), names=table.names, index=index)
+
+
+class ComponentAnswers(TableAnswers):
+    """The questions about components too."""
+
+    def responsibilities(self, X: Any) -> Float[np.ndarray, "n k"]:
+        """Posterior probability of every component given the present cells of every row."""
+        rows = self._rows(X, require="any")
+        return np.exp(self.model_.log_responsibilities(rows))
+
+    def predict_proba(self, X: Any) -> Float[np.ndarray, "n k"]:
+        """`responsibilities`, by scikit-learn's name."""
+        return self.responsibilities(X)
+
+    def predict(self, X: Any, target: str | None = None) -> np.ndarray:
+        """The most probable component (n,); with a `target`, the best single value of that column.
+
+        That is the mean for real columns, the median for positive, zero-inflated and count ones, the most probable
+        level for the others. Cells of the target in X are not looked at.
+        """
+        if target is None:
+            return self.responsibilities(X).argmax(axis=1)
+        prediction = self.predict_distribution(X, target)
+        return self.model_.best(prediction, target)

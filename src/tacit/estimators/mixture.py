@@ -25,7 +25,7 @@ from tacit.data.encode import Rows, encode
 from tacit.data.schema import Schema
 from tacit.data.table import Table
 from tacit.estimators import _tables
-from tacit.estimators._answers import TableAnswers
+from tacit.estimators._answers import ComponentAnswers
 from tacit.estimators._candidates import numbers
 from tacit.estimators._checks import check_weight
 from tacit.estimators._density import DensityEstimator
@@ -39,7 +39,7 @@ from tacit.workflow.record import make_record
 from tacit.workflow.table_mixture import TableMixture
 
 
-class Mixture(TableAnswers, DensityEstimator):
+class Mixture(ComponentAnswers, DensityEstimator):
     """The exact joint density of a table with columns of any kind: fit once, ask anything.
 
         log p(row) = log sum_k w_k N(real and positive columns | m_k, S_k) prod_j p(other column j | theta_kj)

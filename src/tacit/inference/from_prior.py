@@ -29,5 +29,5 @@ class FromPrior(Joint):
     ) -> tuple[Scalar, Any]:
         return self.bound(key, model, lambda _, y, x, observed: model.prior(model.context(x)), batch, memory)
 
-    def infer(self, state: State, batch: Batch) -> Any:
+    def infer(self, key: Key, state: State, batch: Batch) -> Any:
         return jax.vmap(lambda x: state.model.prior(state.model.context(x)))(batch.x)

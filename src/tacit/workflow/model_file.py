@@ -27,6 +27,8 @@ from tacit.distributions import (
     Product,
 )
 from tacit.models import Constant, FiniteMixture, Selected
+from tacit.models.linear_gaussian import LinearDecoder, LinearGaussianModel, StandardNormal
+from tacit.workflow.linear_table import LinearTable
 from tacit.workflow.table_mixture import TableMixture, family
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ _CLASSES: tuple[type, ...] = (
     *(Column, Schema, Covariate, Covariates, Finding),
     *(TableMixture, FiniteMixture, Constant, Categorical, Selected),
     *(Product, MultivariateNormal, DiagonalNormal, LinearNormal, Bernoulli, CategoricalColumn, Poisson),
+    *(LinearTable, LinearGaussianModel, LinearDecoder, StandardNormal),
 )
 for _cls in _CLASSES:
     persistence.register(_cls)
@@ -65,6 +68,20 @@ def manifest(fitted: FittedTable, record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def linear_manifest(model: LinearTable, record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file of a linear-Gaussian model says beside the model."""
+    kept = record["settings"]["refit"] or not record["data"]["rows_heldout"]
+    return {
+        "schema": model.schema.to_dict(),
+        "floors": {column.name: column.floor for column in model.schema.modelled if column.floor},
+        "settings": record["settings"],
+        "fingerprint": record["data"]["fingerprint"],
+        "figures": record["heldout"],
+        "fitted_on": "all rows" if kept else "the training rows only",
+        "record": record,
+    }
+
+
 def load_model(path: str | os.PathLike[str]) -> tuple[TableMixture, dict[str, Any]]:
     """The model and the manifest of a file that `save_model` wrote.
 
@@ -75,12 +92,29 @@ def load_model(path: str | os.PathLike[str]) -> tuple[TableMixture, dict[str, An
     if not isinstance(model, TableMixture):
         raise ModelFileError(f"holds a {found['class']}, not the model of a table.", where=str(path), mend=mend)
     try:
-        sound = _is_sound(model)
+        sound = _is_sound(model) and (not isinstance(model, LinearTable) or _is_linear(model))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         sound = False
     if not sound or not isinstance(found.get("record"), dict):
         raise ModelFileError("is damaged: its parts do not fit together.", where=str(path), mend=mend)
     return model, found
+
+
+def _is_linear(model: LinearTable) -> bool:
+    """Whether the linear model is one of these columns, and its normal the one that answers for it."""
+    d, decoder = len(model.schema.layout.normal), model.linear.likelihood
+    parts = (type(model.linear), type(model.linear.prior), type(decoder))
+    if parts != (LinearGaussianModel, StandardNormal, LinearDecoder) or model.schema.layout.width != d:
+        return False
+    leaves = (decoder.weight, decoder.bias, decoder.log_scale)
+    shapes = ((d, model.linear.prior.n_latents), (d,), (d,))
+    if not all(
+        leaf.shape == shape and leaf.dtype == np.float64 and np.isfinite(leaf).all()
+        for leaf, shape in zip(leaves, shapes, strict=True)
+    ):
+        return False
+    implied = jax.tree.leaves(LinearTable.of(model.schema, model.linear).mixture)
+    return all(np.allclose(a, b) for a, b in zip(implied, jax.tree.leaves(model.mixture), strict=True))
 
 
 def _is_sound(model: TableMixture) -> bool:

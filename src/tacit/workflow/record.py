@@ -45,7 +45,7 @@ def make_record(
     """
     model, selection = fitted.model, fitted.selection
     odd = anomalies(model, rows, rate=min(odd_rows / len(rows), 1.0), seed=job.seed)[:odd_rows] if odd_rows else []
-    found = [*fit_findings(fitted, job, rows), *_found_in_table(checked)]
+    found = [*fit_findings(fitted, job, rows), *found_in_table(checked)]
     found.sort(key=lambda finding: _RANK[finding.severity])
     record = {
         "title": title,
@@ -53,8 +53,8 @@ def make_record(
         "model": "mixture",
         "k": model.mixture.n_components,
         "verdict": verdict(fitted),
-        "warnings": [_warned(finding) for finding in found],
-        "data": _data(table, checked, rows, fitted, model.schema.with_role("group") is not None),
+        "warnings": [as_warning(finding) for finding in found],
+        "data": data_record(table, checked, rows, fitted, model.schema.with_role("group") is not None),
         "selection": {**selection.to_dict(), "rule": f"{selection.rule[0].upper()}{selection.rule[1:]}."},
         "heldout": [figure.to_dict() for figure in fitted.figures],
         "differences": [figure.to_dict() for figure in fitted.differences],
@@ -105,7 +105,7 @@ def settings(job: Job) -> dict[str, Any]:
     return {"k": ks, **others, **asdict(job.settings)}
 
 
-def _found_in_table(checked: CheckReport) -> list[Finding]:
+def found_in_table(checked: CheckReport) -> list[Finding]:
     """What was found in the table, with one note on all columns that lack some cells."""
     found = [finding for finding in checked.findings if (finding.severity, finding.code) != ("note", "missing")]
     holed = [column for column in checked.columns if column.role == "model" and column.kind != "id" and column.missing]
@@ -118,12 +118,14 @@ def _found_in_table(checked: CheckReport) -> list[Finding]:
     return found
 
 
-def _warned(finding: Finding) -> dict[str, Any]:
+def as_warning(finding: Finding) -> dict[str, Any]:
+    """A finding as a report shows it."""
     severity = "note" if finding.severity == "note" else "warning"
     return {**finding.to_dict(), "severity": severity}
 
 
-def _data(table: Table, checked: CheckReport, rows: Rows, fitted: FittedTable, grouped: bool) -> dict[str, Any]:
+def data_record(table: Table, checked: CheckReport, rows: Rows, fitted: Any, grouped: bool) -> dict[str, Any]:
+    """The table, its columns and how its rows were split; `fitted` has the places of `train` and `heldout`."""
     columns = [
         {
             "name": column.name,

@@ -1,0 +1,282 @@
+"""The job of a linear-Gaussian model: by one of four procedures, judged on rows that took no part."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal, get_args
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from tacit._errors import DataError, UsageError
+from tacit.data.batch import Batch
+from tacit.data.encode import Rows
+from tacit.data.schema import Schema
+from tacit.data.split import holdout as hold_out
+from tacit.distributions import MultivariateNormal
+from tacit.evaluation.result import Result, mean_result, paired_difference
+from tacit.gradients import Memory, Pathwise
+from tacit.gradients.cubature import Cubature
+from tacit.inference.amortised import Amortised
+from tacit.inference.fit import Progress, quiet
+from tacit.inference.joint import Joint
+from tacit.inference.linear_em import fit_linear
+from tacit.inference.local import Local
+from tacit.inference.optimizers import Descent
+from tacit.models import Constant
+from tacit.models.linear_gaussian import LinearEncoder, LinearGaussianModel
+from tacit.models.local import PerRow
+from tacit.objectives import ELBO
+from tacit.training import train
+from tacit.workflow.anomalies import calibrate, pvalues
+from tacit.workflow.latent_job import INDEPENDENT, independent
+from tacit.workflow.latent_rows import Cells
+from tacit.workflow.linear_table import LinearTable
+
+Noise = Literal["isotropic", "diagonal"]
+Inference = Literal["em", "local", "amortised", "joint"]
+NAME = "linear-gaussian"
+SETTLED = 1e-4  # nats a row that the last tenth of a training may still gain in a fit called converged
+STEPS = {"em": 10_000, "local": 2000, "amortised": 4000, "joint": 2000}  # where none are asked for
+ROWS = 256  # of a batch, where z is sampled
+
+
+@dataclass(frozen=True)
+class LinearJob:
+    """What was asked; `n_mc_samples` None takes expectations over q without draws, and all rows a step."""
+
+    n_latents: int = 1
+    noise: Noise = "isotropic"
+    inference: Inference = "em"
+    standardise: bool = True
+    n_mc_samples: int | None = None
+    phi_steps: int = 1
+    learning_rate: float = 0.02
+    max_iter: int | None = None
+    tol: float = 1e-6
+    holdout: float = 0.0
+    refit: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known in (("noise", get_args(Noise)), ("inference", get_args(Inference))):
+            if getattr(self, name) not in known:
+                mend = f"Use one of {', '.join(known)}."
+                raise UsageError(f"{getattr(self, name)!r} is not known.", where=name, mend=mend)
+        if self.n_latents < 1:
+            raise UsageError(f"{self.n_latents} latents.", where="n_latents", mend="Ask for one or more.")
+        if self.inference == "em" and self.n_mc_samples is not None:
+            raise UsageError("EM draws nothing.", where="n_mc_samples", mend="Leave it out, or use another inference.")
+
+    @property
+    def steps(self) -> int:
+        """Steps of EM, or epochs of a training."""
+        return STEPS[self.inference] if self.max_iter is None else self.max_iter
+
+
+@dataclass(frozen=True, eq=False)
+class LinearFitted:
+    """The model that is kept, and how it came to be; bounds are in nats a row, the user's units."""
+
+    model: LinearTable
+    bounds: Float[np.ndarray, " t"]  # mean bound over the training rows, step by step
+    bound: float  # at the end, with the q that was trained
+    log_likelihood: float  # of the same rows: exact
+    status: str
+    train: np.ndarray
+    heldout: np.ndarray
+    figures: tuple[Result, ...]
+    differences: tuple[Result, ...]
+    refitted: bool
+    seconds: float
+
+    @property
+    def gap(self) -> float:
+        """`KL(q || p(z | y))`, the mean over the training rows: what the approximation of q costs."""
+        return self.log_likelihood - self.bound
+
+
+def fit_linear_table(schema: Schema, rows: Rows, job: LinearJob, *, progress: Progress = quiet) -> LinearFitted:
+    """Fit to all rows but a share that is held out and judges; then, with `job.refit`, to all rows.
+
+    Rows of weight 0 and rows without a cell take no part. Raises `DataError` where too few are left, and
+    `UsageError` for more latents than the columns can tell apart.
+    """
+    began = time.perf_counter()
+    counted = np.flatnonzero((rows.weight > 0) & ~np.isnan(rows.y).all(axis=1))
+    d = rows.y.shape[1]
+    if len(counted) < 2:
+        raise DataError(f"{len(counted)} rows with a present cell are too few.", mend="Give two rows or more.")
+    if job.n_latents >= d > 1 or job.n_latents > d:
+        what = f"{job.n_latents} latents are too many for {d} columns: some noise must be left."
+        raise UsageError(what, where="n_latents", mend=f"Use at most {max(d - 1, 1)}.")
+    places, heldout = counted, counted[:0]
+    if job.holdout:
+        group, moment = (None if a is None else a[counted] for a in (rows.group, rows.time))
+        inner, outer = hold_out(len(counted), job.holdout, seed=job.seed, group=group, time=moment)
+        places, heldout = counted[inner], counted[outer]
+    fitted = _fit(schema, rows.take(places), job, progress)
+    figures, differences = _figures(fitted.model, rows.take(places), rows.take(heldout)) if len(heldout) else ((), ())
+    refitted = bool(job.refit and len(heldout))
+    if refitted:
+        fitted = _fit(schema, rows.take(counted), job, progress)
+    kept = rows.take(counted if refitted else places)
+    values = pvalues(fitted.model, kept, job.seed)
+    return replace(
+        fitted,
+        model=replace(fitted.model, calibration=calibrate(values, kept.weight)),
+        train=places,
+        heldout=heldout,
+        figures=figures,
+        differences=differences,
+        refitted=refitted,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _fit(schema: Schema, rows: Rows, job: LinearJob, progress: Progress) -> LinearFitted:
+    """One fit to rows, of which all have a weight."""
+    center, scale = _units(schema, rows, job.standardise)
+    cells = Cells.of(rows.y)
+    y = (cells.y - center) / scale
+    data = Batch(
+        y if cells.observed is None else np.where(cells.observed, y, 0.0), None, cells.observed, rows.weight, None
+    )
+    floor = (np.array([schema[n].floor / schema[n].scale for n in schema.layout.normal]) / scale) ** 2
+    present = ~np.isnan(rows.y)
+    jacobian = rows.log_jacobian - present @ np.log(scale)
+    with jax.enable_x64(True):
+        found, bounds, bound, status = _improve(data, job, floor, progress)
+    model = LinearTable.of(schema, _canonical(found, center, scale))
+    shift = float(np.average(jacobian, weights=rows.weight))
+    log_p = float(np.average(model.log_prob(rows), weights=rows.weight))
+    bound = log_p if bound is None else bound + shift
+    nobody = np.zeros(0, int)
+    return LinearFitted(model, bounds + shift, bound, log_p, status, nobody, nobody, (), (), False, 0.0)
+
+
+def _units(schema: Schema, rows: Rows, standardise: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and scale of the columns in the schema's units: those of the fit, in which isotropic noise is equal."""
+    present = ~np.isnan(rows.y)
+    mass = rows.weight @ present
+    empty = [name for name, m in zip(schema.layout.normal, mass, strict=True) if not m > 0]
+    if empty:
+        raise DataError("no value is present in this column.", where=empty[0], mend="Leave the column out.")
+    mean = rows.weight @ np.where(present, rows.y, 0.0) / mass
+    spread = np.sqrt(rows.weight @ np.where(present, rows.y - mean, 0.0) ** 2 / mass)
+    floors = np.array([schema[name].floor / schema[name].scale for name in schema.layout.normal])
+    spread = np.maximum(spread, floors)
+    if standardise:
+        return mean, spread
+    user = np.array([schema[name].scale for name in schema.layout.normal])
+    return mean, np.sqrt(np.mean((spread * user) ** 2)) / user
+
+
+def _improve(
+    data: Batch, job: LinearJob, floor: np.ndarray, progress: Progress
+) -> tuple[LinearGaussianModel, np.ndarray, float | None, str]:
+    """The fitted model in standardised units, the mean bound of every step, that at the end, and how it ended.
+
+    The bound at the end is without noise; None stands for log p itself.
+    """
+    n, d = data.y.shape
+    key_model, key_train = jax.random.split(jax.random.key(job.seed))
+    isotropic = job.noise == "isotropic"
+    model = LinearGaussianModel.start(key_model, d, job.n_latents, isotropic=isotropic)
+    if job.inference == "em":
+        least = np.mean(floor, keepdims=True) if isotropic else floor
+        progress("EM", 0, 1)
+        fit = fit_linear(model, data, floor=least, max_steps=job.steps, tolerance=job.tol)
+        progress("EM", 1, 1)
+        return fit.model, fit.bounds, None, "converged" if fit.converged else "ran out of steps"
+    batch = n if job.n_mc_samples is None else min(ROWS, n)
+    steps = float(job.steps * -(-n // batch))
+    posterior, procedure = _procedure(job, data)
+    of_model, of_q = (Descent(job.learning_rate, decay_steps=share) for share in _steps_of_parts(job, steps))
+    trained = train(
+        model,
+        posterior,
+        data,
+        key=key_train,
+        gradient=Cubature() if job.n_mc_samples is None else Pathwise(),
+        num_samples=job.n_mc_samples or 1,
+        optimizer=(of_model, of_q),
+        procedure=procedure,
+        batch_size=batch,
+        max_epochs=job.steps,
+        progress=progress,
+    )
+    bounds = np.asarray(trained.training, float)
+    tail = max(len(bounds) // 20, 1)
+    gained = np.mean(bounds[-tail:]) - np.mean(bounds[-3 * tail : -2 * tail])
+    model = trained.model
+    scale = np.maximum(model.likelihood.log_scale, 0.5 * np.log(np.mean(floor) if isotropic else floor))
+    held = LinearGaussianModel.of(model.likelihood.weight, model.likelihood.bias, scale)
+    status = "converged" if gained < SETTLED * max(job.n_mc_samples or 0, 1) else "ran out of steps"
+    return held, bounds, float(_bound(jax.tree.map(jnp.asarray, held), trained.posterior, data)), status
+
+
+@eqx.filter_jit
+def _bound(model: LinearGaussianModel, posterior: Any, data: Batch) -> Any:
+    """The mean ELBO of the rows with the q of a training, without noise."""
+    n = len(data.y)
+    y, mask, weight = jax.tree.map(jnp.asarray, (data.y, data.mask, data.weight))
+    rows = Batch(y, None, mask, weight, jnp.arange(n))
+    judge, key = Joint(ELBO(), Cubature(), Descent()), jax.random.key(0)  # nothing is drawn
+    if isinstance(posterior, PerRow):
+        total, _ = judge.bound(key, model, lambda q, *_: q, rows, Memory(), posterior.table)
+    else:
+        total, _ = judge.total(key, model, posterior, rows, Memory())
+    return total / jnp.sum(rows.weight)
+
+
+def _steps_of_parts(job: LinearJob, steps: float) -> tuple[float, float]:
+    """How many of the steps are the model's, and how many those of q (of each row, where it has its own)."""
+    if job.inference == "joint":
+        return steps, steps
+    if job.inference == "local":
+        return steps, float(job.steps * job.phi_steps)
+    return steps / (job.phi_steps + 1), steps * job.phi_steps / (job.phi_steps + 1)
+
+
+def _procedure(job: LinearJob, data: Batch) -> tuple[Any, Any]:
+    """The posterior to train, and the procedure that trains it."""
+    n, d = data.y.shape
+    if job.inference == "local":
+        start = Constant(MultivariateNormal(jnp.zeros(job.n_latents), jnp.zeros((job.n_latents, job.n_latents))))
+        rows = PerRow.of(start, n_rows=n, sample=(jnp.zeros(d), None))
+        return rows, partial(Local, phi_steps=job.phi_steps)
+    encoder = LinearEncoder.zeros(d, job.n_latents)
+    if job.inference == "joint":
+        return encoder, Joint
+    return encoder, partial(Amortised, phi_steps=job.phi_steps)
+
+
+def _canonical(model: LinearGaussianModel, center: np.ndarray, scale: np.ndarray) -> LinearGaussianModel:
+    """The same density in the schema's units, turned so that the latents are independent a posteriori.
+
+    Latents come in the order of what the columns say of them; the largest loading of each is positive.
+    """
+    decoder = jax.tree.map(lambda a: np.asarray(a, float), model.likelihood)
+    white = decoder.weight * np.exp(-decoder.log_scale)[:, None]
+    _, _, turn = np.linalg.svd(white, full_matrices=False)
+    weight = decoder.weight @ turn.T
+    top = weight[np.argmax(np.abs(weight), axis=0), np.arange(weight.shape[1])]
+    weight = weight * np.where(top < 0, -1.0, 1.0)
+    log_scale = decoder.log_scale + np.log(scale)
+    return LinearGaussianModel.of(weight * scale[:, None], center + scale * decoder.bias, log_scale)
+
+
+def _figures(model: LinearTable, train_rows: Rows, heldout: Rows) -> tuple[tuple[Result, ...], tuple[Result, ...]]:
+    """The held-out log-likelihood, exact, beside independent columns, and the difference row by row."""
+    over: dict[str, Any] = {"weight": heldout.weight, "groups": heldout.group}
+    reference = model.schema.reference()
+    own, plain = model.log_prob(heldout), independent(model.schema, train_rows).log_prob(heldout)
+    gap = paired_difference(f"{NAME} - {INDEPENDENT}", own, plain, references=(reference, reference), **over)
+    first = mean_result(NAME, own, reference=reference, **over)
+    return (first, mean_result(INDEPENDENT, plain, reference=reference, **over)), (gap,)

@@ -1,0 +1,188 @@
+"""LinearGaussian: the four procedures against closed forms, its answers against SciPy's normal, files, bad input."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+from sklearn.base import clone
+from sklearn.datasets import load_wine
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.estimator_checks import check_estimator
+
+import tacit
+from tacit import LinearGaussian
+from tacit._errors import DataError, UsageError
+
+COLUMNS = [0, 2, 5, 6, 9, 11, 12]
+
+
+@pytest.fixture(scope="module")
+def wine() -> np.ndarray:
+    return load_wine().data[:, COLUMNS]
+
+
+@pytest.fixture(scope="module")
+def model(wine: np.ndarray) -> LinearGaussian:
+    return LinearGaussian(2, noise="diagonal", random_state=0).fit(wine)
+
+
+def closed_form(X: np.ndarray, m: int) -> float:
+    d = X.shape[1]
+    values = np.linalg.eigvalsh(np.cov(X.T, bias=True))[::-1]
+    noise = values[m:].mean()
+    return -0.5 * (d * np.log(2 * np.pi) + np.log(values[:m]).sum() + (d - m) * np.log(noise) + d)
+
+
+def normal_of(model: LinearGaussian) -> tuple[np.ndarray, np.ndarray]:
+    return model.mean_, model.components_.T @ model.components_ + np.diag(model.noise_variance_)
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+def test_isotropic_em_is_the_closed_form_in_the_units_of_the_data(wine: np.ndarray, standardise: bool) -> None:
+    found = LinearGaussian(2, standardise=standardise, random_state=0).fit(wine)
+    scale = wine.std(0) if standardise else np.ones(len(COLUMNS))
+    expected = closed_form(wine / scale, 2) - np.log(scale).sum()
+    assert found.score(wine) == pytest.approx(expected, abs=1e-6)
+    assert found.converged_
+    assert found.gap_ == 0.0
+    share = found.noise_variance_ / scale**2
+    np.testing.assert_allclose(share, share[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("inference", "within", "settings"),
+    [
+        ("joint", 1e-5, {"max_iter": 1500}),
+        ("local", 1e-5, {"max_iter": 1500}),
+        ("amortised", 1e-2, {"max_iter": 1500}),
+        ("joint", 0.1, {"n_mc_samples": 4, "max_iter": 200}),
+    ],
+)
+def test_every_procedure_comes_to_the_same(
+    wine: np.ndarray, inference: str, within: float, settings: dict[str, Any]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = LinearGaussian(2, inference=inference, random_state=0, **settings).fit(wine)
+    scale = wine.std(0)
+    best = closed_form(wine / scale, 2) - np.log(scale).sum()
+    assert best - within < found.score(wine) < best + 1e-9
+    assert -1e-9 < found.gap_ < within
+    assert found.gap_ == pytest.approx(found.score(wine) - found.bound_)
+
+
+def test_densities_are_those_of_the_implied_normal(wine: np.ndarray, model: LinearGaussian) -> None:
+    mean, covariance = normal_of(model)
+    np.testing.assert_allclose(model.score_samples(wine), multivariate_normal(mean, covariance).logpdf(wine), rtol=1e-9)
+    holed = wine[:4].copy()
+    holed[:, [1, 3]] = np.nan
+    part = [0, 2, 4, 5, 6]
+    expected = multivariate_normal(mean[part], covariance[np.ix_(part, part)]).logpdf(wine[:4, part])
+    np.testing.assert_allclose(model.score_samples(holed), expected, rtol=1e-9)
+    assert model.evaluate(wine).kind == "exact"
+
+
+def test_columns_given_others_are_those_of_the_implied_normal(wine: np.ndarray, model: LinearGaussian) -> None:
+    mean, covariance = normal_of(model)
+    gain = np.linalg.solve(covariance[1:, 1:], covariance[1:, 0])
+    expected = mean[0] + (wine[:5, 1:] - mean[1:]) @ gain
+    found = model.predict_distribution(wine[:5], "x0")
+    np.testing.assert_allclose(found.mean(), expected, rtol=1e-9)
+    np.testing.assert_allclose(found.std(), np.sqrt(covariance[0, 0] - covariance[0, 1:] @ gain), rtol=1e-9)
+    holed = wine[:5].copy()
+    holed[:, 0] = np.nan
+    np.testing.assert_allclose(model.impute(holed)[:, 0], expected, rtol=1e-9)
+    drawn = np.stack([one[:, 0] for one in model.impute(holed, draws=400, random_state=0)])
+    assert np.all(np.abs(drawn.mean(0) - expected) < 5 * found.std() / 20)
+    given = model.condition({f"x{j}": wine[0, j] for j in range(1, len(COLUMNS))})
+    assert given.predict_distribution("x0").mean()[0] == pytest.approx(expected[0])
+
+
+def test_latents_are_the_posterior_and_independent_of_each_other(wine: np.ndarray, model: LinearGaussian) -> None:
+    mean, covariance = normal_of(model)
+    gain = np.linalg.solve(covariance, model.components_.T)
+    np.testing.assert_allclose(model.transform(wine), (wine - mean) @ gain, atol=1e-9)
+    within = model.latent_covariance(wine[:1])[0]
+    np.testing.assert_allclose(within, np.eye(2) - model.components_ @ gain, atol=1e-9)
+    assert abs(within[0, 1]) < 1e-9
+    z = model.transform(wine)
+    np.testing.assert_allclose(model.inverse_transform(z), mean + z @ model.components_, rtol=1e-9)
+    np.testing.assert_allclose(model.reconstruct(wine), model.inverse_transform(z))
+    assert list(model.get_feature_names_out()) == ["lineargaussian0", "lineargaussian1"]
+
+
+def test_draws_have_the_moments(model: LinearGaussian) -> None:
+    mean, covariance = normal_of(model)
+    drawn = model.sample(20_000, random_state=0)
+    scale = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose((drawn.mean(0) - mean) / scale, 0, atol=5 / np.sqrt(20_000))
+    np.testing.assert_allclose(np.corrcoef(drawn.T), covariance / np.outer(scale, scale), atol=0.05)
+
+
+def test_positive_columns_go_by_their_logarithms(wine: np.ndarray) -> None:
+    table = {f"c{j}": wine[:, j] for j in range(3)}
+    logs = {name: np.log(values) for name, values in table.items()}
+    found = LinearGaussian(1, types=dict.fromkeys(table, "positive"), random_state=0).fit(table)
+    plain = LinearGaussian(1, random_state=0).fit(logs)
+    jacobian = -sum(logs.values())
+    np.testing.assert_allclose(found.score_samples(table), plain.score_samples(logs) + jacobian, atol=1e-6)
+    assert found.sample(3, random_state=0)["c0"].min() > 0
+
+
+def test_holes_and_weights(wine: np.ndarray) -> None:
+    holed = wine.copy()
+    holed[::3, 1] = np.nan
+    weight = np.random.default_rng(0).integers(0, 3, len(wine))
+    weighted = LinearGaussian(1, random_state=0).fit(holed, sample_weight=weight)
+    repeated = LinearGaussian(1, random_state=0).fit(np.repeat(holed, weight, axis=0))
+    np.testing.assert_allclose(weighted.score(wine), repeated.score(wine), atol=1e-4)
+    assert np.isfinite(weighted.score_samples(holed)).all()
+
+
+def test_a_file_gives_the_same_answers(wine: np.ndarray, model: LinearGaussian, tmp_path: Any) -> None:
+    model.save(tmp_path / "m.tacit")
+    again = tacit.load(tmp_path / "m.tacit")
+    assert isinstance(again, LinearGaussian)
+    np.testing.assert_array_equal(again.score_samples(wine), model.score_samples(wine))
+    np.testing.assert_array_equal(again.transform(wine), model.transform(wine))
+    assert (again.gap_, again.verdict_) == (model.gap_, model.verdict_)
+
+
+def test_held_out_rows_judge(wine: np.ndarray) -> None:
+    found = LinearGaussian(1, noise="diagonal", holdout=0.25, random_state=0).fit(wine)
+    figure, plain = found.fitted_.figures
+    assert figure.kind == plain.kind == "exact"
+    assert figure.n == len(found.fitted_.heldout) > 30
+    assert found.fitted_.differences[0].value > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "table", "match"),
+    [
+        ({"n_latents": 3}, {"a": [1.0, 2, 4], "b": [2.0, 1, 5]}, "too many for 2 columns"),
+        ({"inference": "em", "n_mc_samples": 3}, {"a": [1.0, 2, 4], "b": [2.0, 1, 5]}, "EM draws nothing"),
+        ({"inference": "gibbs"}, {"a": [1.0, 2, 4], "b": [2.0, 1, 5]}, "amortised"),
+        ({"noise": "full"}, {"a": [1.0, 2, 4], "b": [2.0, 1, 5]}, "isotropic"),
+        ({}, {"a": [1.0, 2, 4, 5], "s": ["u", "v", "u", "v"]}, "'s' is binary"),
+    ],
+)
+def test_bad_input_is_told(settings: dict[str, Any], table: dict[str, Any], match: str) -> None:
+    with pytest.raises((UsageError, DataError), match=match):
+        LinearGaussian(**settings).fit(table)
+
+
+def test_other_shapes_of_latents_are_told(model: LinearGaussian) -> None:
+    with pytest.raises(UsageError, match=r"not \(n, 2\)"):
+        model.inverse_transform(np.zeros((2, 3)))
+    assert clone(model).get_params() == model.get_params()
+
+
+@pytest.mark.slow
+def test_it_passes_scikit_learns_checks() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_estimator(LinearGaussian())
