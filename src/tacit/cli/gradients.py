@@ -18,7 +18,7 @@ _KINDS = ("categorical", "categoricals", "bernoulli")
 @click.option("--objective", type=click.Choice(("elbo", "iwae")), default="elbo", show_default=True)
 @click.option("--samples", type=click.IntRange(1, 1000), metavar="S", default=4, show_default=True, help="Draws of z.")
 @click.option(
-    "--draws", type=click.IntRange(100, 10**7), metavar="N", default=10_000, show_default=True, help="Of each gradient."
+    "--draws", type=click.IntRange(100, 10**7), metavar="N", default=4000, show_default=True, help="Of each gradient."
 )
 @options.SEED
 @click.option("--plot", metavar="F.png", help="A picture of variance and variance x cost.")
@@ -37,7 +37,8 @@ def command(
 
     The problem is one row of 16 binary columns, drawn from a model of eight states, of 3 x 4 states or of six binary
     latents, with q half way to the posterior: small enough that the exact gradient can be listed. The one with the
-    least variance x cost comes first. A bias is real where z is far beyond what chance gives.
+    least variance x cost comes first, those that are biased by design come last. A bias is real where z is far
+    beyond what chance gives.
     """
     from tacit.workflow.gradient_table import gradient_table, summary
 

@@ -52,8 +52,8 @@ def variance_times_cost(axes: Axes, records: Sequence[Mapping[str, Any]]) -> Axe
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     kinds = (("unbiased", ROWS, True), ("biased", MODEL, False))
     shown = [Line2D([], [], marker="o", linestyle="", color=c, label=t) for t, c, k in kinds if _any(drawn, k)]
-    place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 2, "borderaxespad": 0.0}
-    axes.legend(handles=shown, frameon=False, fontsize=SMALL, labelcolor="linecolor", **place)
+    legend: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 2, "borderaxespad": 0.0}
+    axes.legend(handles=shown, frameon=False, fontsize=SMALL, labelcolor="linecolor", **legend)
     return axes
 
 

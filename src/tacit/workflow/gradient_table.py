@@ -7,12 +7,20 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from tacit._errors import UsageError
 from tacit._typing import Array, Scalar
 from tacit.distributions import Bernoulli, Categorical, Categoricals
-from tacit.gradients import AbstractGradient, Comparison, Enumeration, LearnedDensity, Reinforce, compare
+from tacit.gradients import (
+    AbstractGradient,
+    Comparison,
+    Enumeration,
+    LearnedDensity,
+    Reinforce,
+    SumAndSample,
+    UnorderedSet,
+    compare,
+)
 from tacit.gradients.names import GRADIENTS
 from tacit.models import AbstractConditional, Constant, LatentModel
 from tacit.models.enumeration import log_joints, log_marginal
@@ -53,9 +61,9 @@ def gradient_table(
 ) -> list[Comparison]:
     """The estimators by name, on a row drawn from a model with 16 binary columns.
 
-    q lies between the prior (`nearness` 0) and the posterior under a factorised one (1): its logits are that share of
-    those of the posterior's margins. Estimators are at their usual settings and take `num_samples` draws each; those
-    that do not apply are left out. Enumeration takes part under the ELBO.
+    The logits of q are a share, `nearness`, of those of the posterior's margins: 0 is the prior. Estimators are at
+    their usual settings and take `num_samples` draws each; those that do not apply are left out. Those that take no
+    more than one draw, such as enumeration, take part under the ELBO.
 
     Raises `UsageError` for an unknown latent or objective.
     """
@@ -82,17 +90,17 @@ def gradient_table(
 
 
 def applicable(q: Any, num_samples: int, *, listed: bool) -> tuple[dict[str, AbstractGradient], dict[str, int]]:
-    """The estimators by name that apply to q, and their draws; enumeration takes one."""
+    """The estimators by name that apply to q, and their draws; those of the expectation of one draw take one."""
     estimators, draws = {}, {}
     for name, make in GRADIENTS.items():
         estimator = make()
-        exact = isinstance(estimator, Enumeration)
+        single = isinstance(estimator, Enumeration | SumAndSample | UnorderedSet)
         try:
-            estimator.check(q, 1 if exact else num_samples)
+            estimator.check(q, 1 if single else num_samples)
         except UsageError:
             continue
-        if name not in UNTAUGHT and (listed or not exact):
-            estimators[name], draws[name] = estimator, 1 if exact else num_samples
+        if name not in UNTAUGHT and (listed or not single):
+            estimators[name], draws[name] = estimator, 1 if single else num_samples
     return estimators, draws
 
 
@@ -104,6 +112,5 @@ def _margins(model: LatentModel, prior: Any, y: Array) -> Array:
 
 
 def summary(found: list[Comparison]) -> list[dict[str, Any]]:
-    """The records, the least variance times cost first."""
-    cost = np.array([one.variance * one.evaluations for one in found])
-    return [found[i].to_dict() for i in np.argsort(cost, kind="stable")]
+    """The records, the least variance times cost first; those that are biased by design after all others."""
+    return [one.to_dict() for one in sorted(found, key=lambda one: (not one.unbiased, one.variance * one.evaluations))]
