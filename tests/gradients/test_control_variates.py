@@ -22,7 +22,7 @@ from tests.gradients.contract import CONTEXT, Problem, listed, problem
 ESTIMATORS: dict[str, tuple[AbstractGradient, int]] = {
     "rebar": (Rebar(0.3), 2),
     "relax": (Relax(6, width=4), 1),
-    "double": (DoubleControlVariates(), 3),
+    "double": (DoubleControlVariates(1.0), 3),
 }
 
 

@@ -32,12 +32,12 @@ class GumbelRao(AbstractStraightThrough):
     """
 
     temperature: float = 0.5
-    inner: int = eqx.field(static=True, default=100)
+    inner: int = eqx.field(static=True, default=10)
 
     def __check_init__(self) -> None:
         check_temperature(self.temperature, "GumbelRao")
         if self.inner < 1:
-            raise UsageError(f"inner={self.inner!r} is not 1 or more.", where="GumbelRao", mend="Use inner=100.")
+            raise UsageError(f"inner={self.inner!r} is not 1 or more.", where="GumbelRao", mend="Use inner=10.")
 
     def passed(
         self, key: Key, shares: Float[Array, "d k"], rows: Float[Array, "d k"], slope: Float[Array, "d k"]

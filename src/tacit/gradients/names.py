@@ -7,15 +7,25 @@ from functools import partial
 
 from tacit._errors import UsageError, shown
 from tacit.gradients._base import AbstractGradient
+from tacit.gradients.arms import Arms
 from tacit.gradients.baselines import MovingAverage, NetworkBaseline
 from tacit.gradients.disarm import DisARM
+from tacit.gradients.double_control_variates import DoubleControlVariates
 from tacit.gradients.doubly_reparameterised import DoublyReparameterised
 from tacit.gradients.enumeration import Enumeration
+from tacit.gradients.gumbel_rao import GumbelRao
+from tacit.gradients.gumbel_softmax import GumbelSoftmax
 from tacit.gradients.leave_one_out import LeaveOneOut
+from tacit.gradients.local_expectation import LocalExpectation
 from tacit.gradients.pathwise import Pathwise
+from tacit.gradients.rebar import Rebar
 from tacit.gradients.reinforce import Reinforce
+from tacit.gradients.reinmax import ReinMax
 from tacit.gradients.sticking_the_landing import StickingTheLanding
+from tacit.gradients.straight_through import StraightThrough
+from tacit.gradients.sum_and_sample import SumAndSample
 from tacit.gradients.uniform_sampling import UniformSampling
+from tacit.gradients.unordered_set import UnorderedSet
 
 GRADIENTS: dict[str, Callable[[], AbstractGradient]] = {
     "enumeration": Enumeration,
@@ -28,6 +38,16 @@ GRADIENTS: dict[str, Callable[[], AbstractGradient]] = {
     "leave-one-out-arithmetic": partial(LeaveOneOut, "arithmetic"),
     "vimco": partial(LeaveOneOut, plain=True),
     "disarm": DisARM,
+    "arms": Arms,
+    "double-control-variates": DoubleControlVariates,
+    "rebar": Rebar,
+    "local-expectation": LocalExpectation,
+    "sum-and-sample": SumAndSample,
+    "unordered-set": UnorderedSet,
+    "gumbel-softmax": GumbelSoftmax,
+    "gumbel-rao": GumbelRao,
+    "straight-through": StraightThrough,
+    "reinmax": ReinMax,
     "pathwise": Pathwise,
     "sticking-the-landing": StickingTheLanding,
     "doubly-reparameterised": DoublyReparameterised,
