@@ -19,6 +19,8 @@ ALL = (
     "conditional_speed",
     "calibration_wrong",
     "uci",
+    "quadrature_iwae",
+    "latent_speed",
     "sklearn_checks",
 )
 

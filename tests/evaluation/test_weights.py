@@ -60,6 +60,20 @@ def test_the_jackknifes_remaining_bias_is_seen_where_draws_are_few() -> None:
     assert abs(found.jackknife_bias.mean() / left.mean() - 1) < 0.5
 
 
+def test_rows_without_any_weight_are_impossible_and_the_others_as_before() -> None:
+    log_w = some_log_weights(3, 32)
+    log_w[2, ::3] = -np.inf
+    alone = from_log_weights(log_w)
+    found = from_log_weights(np.r_[log_w, np.full((1, 32), -np.inf)])
+    for a, b in zip(alone, found, strict=True):
+        np.testing.assert_array_equal(a, b[:3])
+        assert np.all(np.isfinite(a[:2]))
+    assert np.all(np.isfinite([alone.jackknife[2], alone.error[2], alone.jackknife_bias[2], alone.k_hat[2]]))
+    assert (alone.elbo[2], alone.elbo_error[2]) == (-np.inf, np.inf)
+    assert found.jackknife[3] == found.bounds[3, 2] == -np.inf
+    assert found.error[3] == found.k_hat[3] == np.inf
+
+
 @pytest.mark.parametrize("k", [-0.3, 0.2, 0.7, 1.3])
 def test_the_shape_of_generalised_pareto_draws_is_found(k: float) -> None:
     x = stats.genpareto(k, scale=3.0).rvs(size=(40, 4000), random_state=0)

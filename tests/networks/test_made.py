@@ -11,10 +11,21 @@ from scipy import stats
 from tacit._errors import UsageError
 from tacit.data.batch import Batch
 from tacit.distributions import AutoregressiveBernoulli, AutoregressiveCategoricals
+from tacit.evaluation.log_likelihood import log_likelihood
+from tacit.gradients import LeaveOneOut
 from tacit.inference.optimizers import Descent
-from tacit.models import Autoregressive, LatentModel, without_latent
+from tacit.models import (
+    Autoregressive,
+    BernoulliLatent,
+    ColumnFamily,
+    ColumnInputs,
+    Decoder,
+    LatentModel,
+    Recognition,
+    without_latent,
+)
 from tacit.models.enumeration import exact_posterior, log_marginal
-from tacit.networks import MADE
+from tacit.networks import MADE, Dense, Linear
 from tacit.training import train
 
 KEY = jax.random.key(0)
@@ -102,6 +113,30 @@ def test_a_density_without_latent_is_trained_to_what_made_the_rows() -> None:
     entropy = -float(frequencies @ np.log(frequencies))
     assert -entropy - 0.01 < fitted.value < -entropy + 0.01
     assert fitted.value > -3 * np.log(2) + 0.3
+
+
+def test_a_prior_over_bits_is_trained_with_leave_one_out() -> None:
+    """Two bits that agree nine times in ten, shown four times each: independent bits in the prior would miss that."""
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 2, size=2000)
+    bits = np.stack([first, np.where(rng.random(2000) < 0.9, first, 1 - first)], axis=1)
+    y = np.repeat(bits, 4, axis=1).astype(float)
+    keys = jax.random.split(KEY, 4)
+    latent, family, inputs = BernoulliLatent(2), ColumnFamily(None, 8, ()), ColumnInputs(0, 8, ())
+    nothing = Dense.init(KEY, 1, ())
+    decoder = Decoder(latent, nothing, Linear.init(keys[0], 2, 8), family)
+    posterior = Recognition(inputs, nothing, Linear.init(keys[1], 8, 2), latent)
+    model = LatentModel(Autoregressive(MADE.init(keys[2], 2, 1, (8,))), decoder)
+    rows = Batch(y, None, None, None, None)
+    settings = {"gradient": LeaveOneOut(), "num_samples": 4, "optimizer": Descent(0.02), "max_epochs": 25}
+    fitted = train(model, posterior, rows, key=keys[3], batch_size=100, **settings)
+    agree = float(np.mean(bits[:, 0] == bits[:, 1]))
+    entropy = np.log(2) - agree * np.log(agree) - (1 - agree) * np.log(1 - agree)
+    found = log_likelihood(fitted.model, fitted.posterior, rows, key=KEY).result
+    assert found.kind == "exact"
+    assert -entropy - 0.15 < found.value < -entropy + 0.01  # with independent bits at best -2 log 2, .37 lower
+    prior = np.exp(fitted.model.prior(None).log_probs())
+    assert max(prior[0] + prior[3], prior[1] + prior[2]) == pytest.approx(agree, abs=0.05)
 
 
 def test_missing_cells_and_bad_sizes_are_refused() -> None:

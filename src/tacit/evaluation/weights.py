@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.special import logsumexp
 
 from tacit._errors import UsageError
@@ -73,26 +73,44 @@ def weighted(
 def from_log_weights(log_w: Float[np.ndarray, "n s"]) -> Weighted:
     """The figures of rows from their log-weights; s is a multiple of 4.
 
+    A row whose weights are all nought has the figure -inf with an infinite error.
+
     Example:
         >>> found = from_log_weights(np.log(np.tile([0.1, 0.3], (1, 16))))
         >>> float(found.bounds[0, 2].round(4)), float(found.bias[0].round(4))
         (-1.6094, -0.004)
     """
     n, s = log_w.shape
+    possible = np.isfinite(log_w.max(axis=1))
+    if not possible.all():
+        return _with_impossible(from_log_weights(np.where(possible[:, None], log_w, 0.0)), possible)
     bounds = np.stack([log_mean(log_w.reshape(n, parts, -1)).mean(axis=1) for parts in (4, 2, 1)], axis=1)
     log_p = bounds[:, 2]
     relative = np.exp(log_w - log_p[:, None])  # w / p
     variance = relative.var(axis=1, ddof=1)
+    elbo, bias = log_w.mean(axis=1), -variance / (2 * s)
+    sure = np.isfinite(elbo)
     whole, halves = jackknife(log_w), jackknife(log_w.reshape(2 * n, s // 2)).reshape(n, 2).mean(axis=1)
     return Weighted(
         bounds=bounds,
         error=np.sqrt(variance / s),
-        bias=-variance / (2 * s),
+        bias=bias,
         jackknife=whole,
-        jackknife_bias=(halves - whole) / 3,  # of order 1/s²: that of the halves is four times as large
+        # of order 1/s²: that of the halves is four times as large; where a half has no weight, the bias before it
+        jackknife_bias=np.where(np.isfinite(halves), halves - whole, 3 * bias) / 3,
         k_hat=k_hat(log_w),
-        elbo=log_w.mean(axis=1),
-        elbo_error=log_w.std(axis=1, ddof=1) / np.sqrt(s),
+        elbo=elbo,
+        elbo_error=np.where(sure, np.where(sure[:, None], log_w, 0.0).std(axis=1, ddof=1), np.inf) / np.sqrt(s),
+    )
+
+
+def _with_impossible(found: Weighted, possible: Bool[np.ndarray, " n"]) -> Weighted:
+    none = Weighted(*(np.full_like(figure, -np.inf) for figure in found))
+    none = none._replace(
+        error=-none.error, k_hat=-none.k_hat, elbo_error=-none.elbo_error, jackknife_bias=0 * found.bias
+    )
+    return Weighted(
+        *(np.where(possible.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in zip(found, none, strict=True))
     )
 
 
@@ -104,12 +122,14 @@ def jackknife(log_w: Float[np.ndarray, "n s"]) -> Float[np.ndarray, " n"]:
         [-1.352]
     """
     s = log_w.shape[1]
+    possible = np.isfinite(log_w.max(axis=1))
+    log_w = np.where(possible[:, None], log_w, 0.0)
     total = logsumexp(log_w, axis=1, keepdims=True)
     largest = np.arange(s) == log_w.argmax(axis=1)[:, None]
     without = logsumexp(np.where(largest, -np.inf, log_w), axis=1, keepdims=True)  # taking it from the total may cancel
     share = np.where(largest, 0.0, np.exp(log_w - total))
     left = np.where(largest, without, total + np.log1p(-share)) - np.log(s - 1)
-    return s * log_mean(log_w) - (s - 1) * left.mean(axis=1)
+    return np.where(possible, s * log_mean(log_w) - (s - 1) * left.mean(axis=1), -np.inf)
 
 
 def log_mean(log_w: Float[np.ndarray, "*n s"]) -> Float[np.ndarray, " *n"]:
