@@ -37,9 +37,9 @@ from tacit.workflow.latent_density import log_marginals
 
 COLUMNS = 12  # those whose mean is nearest to a half
 WARM = 5  # steps of EM from random probabilities that give the one start
-STEPS = 4000  # of gradient ascent, on all rows
+STEPS = 2500  # of gradient ascent, on all rows
 RATE = 0.05
-DRAWS = 8
+DRAWS = 4
 ASKED = {"enumeration": 1e-3, "leave-one-out": 1e-2}  # nats a row
 
 

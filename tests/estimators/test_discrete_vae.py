@@ -111,6 +111,17 @@ def test_densities_of_a_long_code_are_labelled_estimates(rows: np.ndarray) -> No
     np.testing.assert_array_equal(model.score_samples(rows), model.score_samples(rows))
 
 
+def test_an_autoregressive_prior_is_a_density_too(rows: np.ndarray, tmp_path: Path) -> None:
+    every = np.array(list(itertools.product([0.0, 1.0], repeat=D)))
+    model = DiscreteVAE(3, prior="autoregressive", **{**FAST, "max_iter": 5}).fit(rows)
+    assert np.exp(model.score_samples(every)).sum() == pytest.approx(1.0, abs=1e-6)
+    log_p, bound, _, rate, distortion = model.evaluate(rows)
+    assert (log_p.kind, rate.kind) == ("exact", "estimate")
+    assert bound.value == pytest.approx(-rate.value - distortion.value, abs=1e-6)
+    model.save(tmp_path / "m.tacit")
+    np.testing.assert_array_equal(tacit.load(tmp_path / "m.tacit").score_samples(rows), model.score_samples(rows))
+
+
 def test_codes_and_back(many: DiscreteVAE, table: DiscreteVAE, rows: np.ndarray) -> None:
     probabilities, states = many.transform(rows), many.transform(rows, states=True)
     assert probabilities.shape == states.shape == (N, 3)
@@ -239,6 +250,8 @@ def test_a_latent_that_says_nothing_is_told(rows: np.ndarray) -> None:
         ({"objective": "iwae", "free_bits": 0.1}, "free_bits"),
         ({"free_bits": 0.1, "kl": "sampled"}, "closed"),
         ({"scale": "none"}, "scale"),
+        ({"prior": "autoregressive"}, "one latent has none before it"),
+        ({"prior": "autoregressive", "n_latents": 3, "kl": "closed"}, "no closed KL"),
         ({"n_states": 1}, "n_states"),
         ({"hidden_layer_sizes": (8, -1)}, "no widths"),
         ({"batch_size": 1000}, "more than the 144 rows"),

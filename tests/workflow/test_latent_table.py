@@ -15,7 +15,7 @@ from tacit._errors import DataError, UsageError
 from tacit.data.encode import Rows
 from tacit.data.schema import Schema
 from tacit.data.table import Table, read_table
-from tacit.gradients import Enumeration
+from tacit.gradients import Enumeration, LeaveOneOut
 from tacit.models import (
     AbstractLatent,
     BernoulliLatent,
@@ -26,6 +26,7 @@ from tacit.models import (
 )
 from tacit.models.enumeration import log_marginal
 from tacit.objectives import ELBO
+from tacit.workflow import latent_tiles
 from tacit.workflow.latent_diagnosis import Diagnosis
 from tacit.workflow.latent_plan import LatentPlan, Training
 from tacit.workflow.latent_points import best_columns, moments
@@ -73,7 +74,7 @@ def rows(schema: Schema, table: Table) -> Rows:
 
 def make(latent: AbstractLatent, schema: Schema, rows: Rows, **settings: Any) -> LatentTable:
     training = Training(hidden_layer_sizes=(5,), activation="tanh")
-    plan = LatentPlan(latent, "discrete-vae", ELBO(), Enumeration(), training=training, **settings)
+    plan = LatentPlan(latent, "discrete-vae", ELBO(), LeaveOneOut(), 2, training=training, **settings)
     model, posterior = plan.build(jax.random.key(1), schema, rows.y, rows.weight)
     return LatentTable(schema, *jax.tree.map(np.asarray, (model, posterior)))
 
@@ -83,7 +84,7 @@ def make(latent: AbstractLatent, schema: Schema, rows: Rows, **settings: Any) ->
 def test_densities_are_those_of_the_states_one_by_one(
     latent: AbstractLatent, scale: Any, schema: Schema, rows: Rows
 ) -> None:
-    table = make(latent, schema, rows, scale=scale, learned_prior=True)
+    table = make(latent, schema, rows, scale=scale, prior="learned")
     cells = Cells.of(rows.y)
     assert cells.observed is not None
     each = jax.vmap(lambda y, o: log_marginal(table.model, y, None, o))
@@ -113,6 +114,39 @@ def test_without_hidden_units_a_single_state_fits_every_column_alone(schema: Sch
     start = len(layout.normal)
     np.testing.assert_allclose(found[start : start + len(layout.bernoulli)], expected, rtol=1e-5)
     np.testing.assert_allclose(found[-1], np.nanmean(y[:, layout.span("poisson")]), rtol=1e-5)
+
+
+def test_what_is_sampled_meets_what_is_listed(schema: Schema, rows: Rows) -> None:
+    table = make(CategoricalLatent(3), schema, rows)
+    exact = table.expected(rows)
+    sampled = table._tiled(latent_tiles.expected_moments, rows, 0)[0]
+    layout = schema.layout
+    where = layout.span("bernoulli")  # probabilities: errors of 256 draws by weight are well below a tenth
+    assert np.abs(sampled[:, where] - exact[:, where]).mean() < 0.02
+    drawn = table.draw(rows, 400, seed=1)
+    on = layout.index("bernoulli", "on")
+    holes = np.isnan(rows.y[:, on])
+    z = (drawn[holes, :, on].mean(axis=1) - exact[holes, on]) / np.sqrt(0.25 / 400)
+    assert np.abs(z).max() < 5
+    np.testing.assert_array_equal(drawn[~holes, 0, on], rows.y[~holes, on])
+
+
+def test_an_autoregressive_prior_is_listed_too(schema: Schema, rows: Rows) -> None:
+    table = make(BernoulliLatent(3), schema, rows, prior="autoregressive")
+    assert (table.exact, table.factorised) == (True, False)
+    cells = Cells.of(rows.y)
+    each = jax.vmap(lambda y, o: log_marginal(table.model, y, None, o))
+    oracle = each(jnp.asarray(cells.y, jnp.float32), jnp.asarray(cells.observed)) + rows.log_jacobian
+    np.testing.assert_allclose(table.log_prob(rows), oracle, rtol=3e-5, atol=3e-4)
+    prior = table.model.prior(None)
+    log_q = np.asarray(jax.vmap(lambda q: q.log_probs())(table.posteriors(rows)))
+    listed = np.sum(np.exp(log_q) * (log_q - np.asarray(prior.log_probs())), axis=1)  # type: ignore[attr-defined]
+    rates, errors = table.rates(rows)
+    assert errors is not None
+    assert np.abs((rates - listed) / np.maximum(errors, 1e-6)).max() < 5
+    means = table.divergences(rows)
+    assert means.shape == (N, 3)
+    assert np.all(means >= -1e-9)
 
 
 def test_rows_drawn_have_the_moments_of_the_model(schema: Schema, rows: Rows) -> None:

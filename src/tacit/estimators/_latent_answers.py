@@ -25,7 +25,8 @@ from tacit.workflow.filling import filled
 from tacit.workflow.latent_figures import judge_latent
 from tacit.workflow.latent_points import best_columns
 from tacit.workflow.latent_rows import encode_rows
-from tacit.workflow.latent_table import SAMPLES, LatentTable
+from tacit.workflow.latent_table import LatentTable
+from tacit.workflow.latent_tiles import SAMPLES
 
 
 class LatentAnswers:

@@ -83,7 +83,8 @@ def objective_of(given: Any) -> AbstractObjective:
             mend = "Use kl='sampled' or 'auto', or objective='elbo'."
             raise UsageError("an importance-weighted bound has no closed KL divergence.", where="kl", mend=mend)
         return IWAE()
-    kl = given.kl if given.kl != "auto" else "closed"
+    in_order = getattr(given, "prior", "") == "autoregressive"
+    kl = given.kl if given.kl != "auto" else "sampled" if in_order and not given.free_bits else "closed"
     return ELBO(beta=float(given.beta), kl=kl, free_bits=float(given.free_bits))
 
 

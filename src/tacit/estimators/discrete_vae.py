@@ -69,9 +69,10 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
             "bernoulli", "gaussian", "log-normal", "poisson", "categorical".
         gradient: the name of an estimator ("leave-one-out", "enumeration", "reinforce", "disarm", ...) or an object of
             `tacit.gradients`.
-        objective: "elbo" or "iwae"; kl: of the ELBO "closed", "sampled" or "auto" (closed).
+        objective: "elbo" or "iwae"; kl: of the ELBO "closed", "sampled" or "auto" (closed where it can be).
         n_mc_samples: draws of the code a row and step.
-        prior: "uniform" or "learned" (factorised).
+        prior: "uniform", "learned" (factorised), or "autoregressive" (each latent given those before it, by a masked
+            network; the KL divergence is then sampled).
         beta: weight of the KL divergence; free_bits: nats of it a latent may have for nothing. With other than 1 and 0
             training has another aim than density; figures stay those of the density.
         scale: s.d. of real columns given the code: "shared" (one a column), "floored" (by the network), "network" (the
@@ -90,7 +91,8 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
 
     Attributes:
         model_, schema_: the density itself, and how columns are read.
-        kl_per_latent_: mean KL(q || prior) of every latent, nats; near 0 where it is not used.
+        kl_per_latent_: mean KL(q || prior) of every latent, nats; near 0 where it is not used. (Of an autoregressive
+            prior the mean of q stands for it.)
         usage_: how often every state is used (n_latents, n_states).
         history_: mean bound of every epoch: "training" and, of the rows set aside, "validation".
         verdict_, converged_, n_iter_: how training ended, and after how many epochs.
@@ -113,7 +115,7 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
         "gradient": [str, AbstractGradient],
         "objective": [StrOptions({"elbo", "iwae"})],
         "kl": [StrOptions({"auto", "closed", "sampled"})],
-        "prior": [StrOptions({"uniform", "learned"})],
+        "prior": [StrOptions({"uniform", "learned", "autoregressive"})],
         **LATENT,
     }
 
@@ -306,7 +308,7 @@ def plan_of(given: Any) -> LatentPlan:
         objective=objective_of(given),
         gradient=gradient,
         num_samples=samples_of(gradient, given.n_mc_samples),
-        learned_prior=given.prior == "learned",
+        prior=given.prior,
         scale=given.scale,
         scale_floor=float(given.scale_floor),
         training=training_of(given),

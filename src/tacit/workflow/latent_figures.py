@@ -12,7 +12,8 @@ from jaxtyping import Float
 from tacit.data.encode import Rows
 from tacit.distributions import AbstractEnumerable
 from tacit.evaluation.result import Kind, Result, mean_result
-from tacit.workflow.latent_table import SAMPLES, LatentTable
+from tacit.workflow.latent_table import LatentTable
+from tacit.workflow.latent_tiles import SAMPLES
 
 LISTED = 4096  # states up to which the bound is a sum over them, without draws
 
@@ -55,12 +56,12 @@ def judge_latent(
         return mean_result(name, values, kind=kind, monte_carlo_error=noise, bias=told, **over)
 
     listed = listed_bound(model, rows) if model.exact else None
-    rate = model.divergences(rows).sum(axis=1)
+    rate, noise = model.rates(rows)
     if model.exact and listed is not None:
         log_p, bound = model.log_prob(rows), listed
         first = mean(LOG_LIKELIHOOD, log_p, "exact")
         parts = [mean(BOUND, bound, "lower bound"), mean(GAP, log_p - bound, "exact")]
-        return LatentWorth(log_p, "exact", (first, *parts, *_split(mean, rate, bound, None)))
+        return LatentWorth(log_p, "exact", (first, *parts, *_split(mean, rate, noise, bound, None)))
     found = model.estimates(rows, num_samples)
     if model.exact:
         log_p = model.log_prob(rows)
@@ -72,13 +73,19 @@ def judge_latent(
         mean(BOUND, found.elbo, "lower bound", found.elbo_error),
         mean(GAP, log_p - found.elbo, "estimate", found.elbo_error),
     ]
-    return LatentWorth(log_p, model.kind, (first, *parts, *_split(mean, rate, found.elbo, found.elbo_error)))
+    return LatentWorth(log_p, model.kind, (first, *parts, *_split(mean, rate, noise, found.elbo, found.elbo_error)))
 
 
-def _split(mean: Any, rate: np.ndarray, bound: np.ndarray, error: np.ndarray | None) -> tuple[Result, Result]:
-    """The two parts of the bound, in the user's units."""
-    kind = "exact" if error is None else "estimate"
-    return mean(RATE, rate, "exact"), mean(DISTORTION, -bound - rate, kind, error)
+def _split(
+    mean: Any, rate: np.ndarray, noise: np.ndarray | None, bound: np.ndarray, error: np.ndarray | None
+) -> tuple[Result, Result]:
+    """The two parts of the bound, in the user's units; `noise` and `error` are those of draws, of rate and bound."""
+    errors = [one for one in (noise, error) if one is not None]
+    both = np.sqrt(sum(one**2 for one in errors)) if errors else None
+    return (
+        mean(RATE, rate, "exact" if noise is None else "estimate", noise),
+        mean(DISTORTION, -bound - rate, "exact" if both is None else "estimate", both),
+    )
 
 
 def listed_bound(model: LatentTable, rows: Rows) -> Float[np.ndarray, " n"] | None:

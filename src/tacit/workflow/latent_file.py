@@ -16,31 +16,34 @@ from tacit._errors import ModelFileError
 from tacit.data import soundness
 from tacit.data.column import Column
 from tacit.data.schema import Schema
+from tacit.distributions.autoregressive import AbstractAutoregressive
 from tacit.models import (
+    Autoregressive,
     BernoulliLatent,
     CategoricalLatent,
     CategoricalsLatent,
     ColumnFamily,
     ColumnInputs,
     Decoder,
+    FullNormalLatent,
     LatentModel,
     NormalColumns,
     NormalLatent,
     Prior,
     Recognition,
 )
-from tacit.networks import ACTIVATIONS, Dense, Fixed, Linear
+from tacit.networks import ACTIVATIONS, MADE, Dense, Fixed, Linear
 from tacit.workflow.latent_points import moments
 from tacit.workflow.latent_table import LatentTable
 from tacit.workflow.table_mixture import family
 
-LATENTS = (BernoulliLatent, CategoricalLatent, CategoricalsLatent, NormalLatent)
+LATENTS = (BernoulliLatent, CategoricalLatent, CategoricalsLatent, NormalLatent, FullNormalLatent)
 
 for _cls in (
     *(Schema, Column),
     *(LatentTable, LatentModel, Prior, Decoder, Recognition, ColumnFamily, ColumnInputs, NormalColumns),
     *LATENTS,
-    *(Dense, Linear, Fixed),
+    *(Autoregressive, MADE, Dense, Linear, Fixed),
 ):
     persistence.register(_cls)
 
@@ -91,12 +94,14 @@ def is_sound(model: Any) -> bool:
     prior: Any = model.model.prior
     decoder: Any = model.model.likelihood
     parts = (model.model, prior, decoder, model.posterior)
-    if tuple(map(type, parts)) != (LatentModel, Prior, Decoder, Recognition):
+    if tuple(map(type, parts)) != (LatentModel, type(prior), Decoder, Recognition):
+        return False
+    if type(prior) not in (Prior, Autoregressive):
         return False
     latent = model.posterior.latent
-    if type(latent) not in LATENTS or not (latent == prior.latent == decoder.latent):
+    if type(latent) not in LATENTS or latent != getattr(prior, "latent", latent) or latent != decoder.latent:
         return False
-    networks = (model.posterior.features, decoder.features)
+    networks = (model.posterior.features, decoder.features, *([] if type(prior) is Prior else [prior.network]))
     if not all(network.activation in ACTIVATIONS for network in networks):
         return False
     leaves = jax.tree.leaves((model.model, model.posterior))
@@ -129,7 +134,8 @@ def _fits(model: LatentTable) -> bool:
     alike = [type(a) is type(b) and a.n_columns == b.n_columns for a, b in zip(blocks, expected.blocks, strict=True)]
     numbers = [leaf.shape for block in blocks for leaf in jax.tree.leaves(block)]
     wanted = [leaf.shape for block in expected.blocks for leaf in jax.tree.leaves(block)]
-    sizes = [leaf.shape for leaf in jax.tree.leaves(q)] == [leaf.shape for leaf in jax.tree.leaves(prior)]
+    before = prior.blank() if isinstance(prior, AbstractAutoregressive) else prior
+    sizes = [leaf.shape for leaf in jax.tree.leaves(q)] == [leaf.shape for leaf in jax.tree.leaves(before)]
     decoder: Any = model.model.likelihood
     floors = decoder.family.normal
     return (

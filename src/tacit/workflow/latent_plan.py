@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, get_args
+from functools import partial
+from typing import Any, Literal, get_args
 
 import equinox as eqx
 import jax
@@ -16,12 +17,29 @@ from tacit._errors import UsageError
 from tacit._typing import Array, Key
 from tacit.data.schema import Schema
 from tacit.gradients import AbstractGradient
+from tacit.inference.joint import Joint
 from tacit.inference.optimizers import AbstractOptimizer, Descent, as_optimizer
-from tacit.models import AbstractLatent, ColumnFamily, ColumnInputs, Decoder, LatentModel, Prior, Recognition
-from tacit.networks import Dense, Linear
+from tacit.inference.warm_up import WarmUp
+from tacit.models import (
+    AbstractConditional,
+    AbstractLatent,
+    Autoregressive,
+    BernoulliLatent,
+    CategoricalsLatent,
+    ColumnFamily,
+    ColumnInputs,
+    Decoder,
+    LatentModel,
+    Prior,
+    Recognition,
+)
+from tacit.networks import MADE, Dense, Linear
 from tacit.objectives import AbstractObjective
 from tacit.workflow.latent_columns import Scale, column_family, column_inputs, marginal_numbers
 
+PriorKind = Literal["uniform", "learned", "autoregressive"]
+
+PRIOR_WIDTH = 64  # least number of hidden units of an autoregressive prior
 MANY_ROWS = 5000  # rows from which on batches are larger
 
 
@@ -68,15 +86,32 @@ class LatentPlan:
     objective: AbstractObjective
     gradient: AbstractGradient
     num_samples: int = 1
-    learned_prior: bool = False
+    prior: PriorKind = "uniform"  # of continuous latents the standard normal
     scale: Scale = "shared"
     scale_floor: float = 0.003  # least s.d. of a real column given the latent, in its scale
     training: Training = Training()
+    residual_scale: bool = False  # shared scales end at the residual variances, their closed-form best
+    warm_up: float = 0.0  # share of the steps over which the weight of the KL divergence rises to its value
+
+    def procedure(self, n: int) -> Any:
+        """What improves model and posterior on n rows; for `train`."""
+        if not self.warm_up:
+            return Joint
+        steps = self.training.epochs(n) * math.ceil(n / self.training.batch(n))
+        return partial(WarmUp, steps=float(max(self.warm_up * steps, 1.0)))
 
     def __post_init__(self) -> None:
-        if self.scale not in get_args(Scale):
-            known = ", ".join(get_args(Scale))
-            raise UsageError(f"{self.scale!r} is no scale.", where="scale", mend=f"Use one of {known}.")
+        for name, kinds in (("scale", get_args(Scale)), ("prior", get_args(PriorKind))):
+            if getattr(self, name) not in kinds:
+                mend = f"Use one of {', '.join(kinds)}."
+                raise UsageError(f"{getattr(self, name)!r} is no {name}.", where=name, mend=mend)
+        if self.prior == "autoregressive":
+            if not isinstance(self.latent, BernoulliLatent | CategoricalsLatent) or self.latent.d < 2:
+                mend = "Use more latents, or prior='learned'."
+                raise UsageError("one latent has none before it.", where="prior", mend=mend)
+            if self.objective.closed_kl:
+                mend = "Use kl='sampled', without free bits."
+                raise UsageError("an autoregressive prior has no closed KL divergence.", where="prior", mend=mend)
 
     def build(self, key: Key, schema: Schema, y: np.ndarray, weight: np.ndarray) -> tuple[LatentModel, Recognition]:
         """Model and posterior before training, for encoded rows y (n, d) with NaN where a cell is missing.
@@ -99,5 +134,13 @@ class LatentPlan:
         decoder = Decoder(self.latent, features, Linear(head.weight, bias), family)
         read = Dense.init(keys[2], inputs.size, widths, activation=activation)
         last = Linear.init(keys[3], read.width(inputs.size), self.latent.width)
-        prior = Prior.standard(self.latent, learned=self.learned_prior)
-        return LatentModel(prior, decoder), Recognition(inputs, read, last, self.latent)
+        return LatentModel(self._prior(jax.random.fold_in(key, 4)), decoder), Recognition(
+            inputs, read, last, self.latent
+        )
+
+    def _prior(self, key: Key) -> AbstractConditional:
+        if self.prior != "autoregressive":
+            return Prior.standard(self.latent, learned=self.prior == "learned")
+        latent: Any = self.latent
+        width = max(PRIOR_WIDTH, latent.size)
+        return Autoregressive(MADE.init(key, latent.d, latent.size // latent.d, (width,)))

@@ -82,7 +82,7 @@ def settings(plan: LatentPlan, asked: dict[str, Any]) -> dict[str, Any]:
     """Everything that was set, by name."""
     own = {**asdict(plan.training), "scale": plan.scale, "scale_floor": plan.scale_floor}
     own |= {"latent": plan.latent, "objective": plan.objective, "gradient": plan.gradient}
-    own |= {"n_mc_samples": plan.num_samples, "learned_prior": plan.learned_prior}
+    own |= {"n_mc_samples": plan.num_samples, "prior": plan.prior}
     return {
         name: value if isinstance(value, int | float | str) else str(value) for name, value in (own | asked).items()
     }
