@@ -1,4 +1,7 @@
-"""`python -m benchmarks` runs all; `python -m benchmarks NAME ...` some, each in a process of its own."""
+"""`python -m benchmarks` runs all; `python -m benchmarks NAME ...` some, each in a process of its own.
+
+`discrete` stands for those of discrete latents. Long runs have commands of their own: see benchmarks/README.md.
+"""
 
 import subprocess
 import sys
@@ -19,14 +22,21 @@ ALL = (
     "conditional_speed",
     "calibration_wrong",
     "uci",
+    "structured_prediction",
+    "learned_density",
+    "discrete_mixtures",
+    "debd",
+    "density_and_code",
+    "linear_gaussian",
     "quadrature_iwae",
     "latent_speed",
     "sklearn_checks",
 )
+DISCRETE = ("learned_density", "discrete_mixtures", "debd", "density_and_code", "latent_speed")
 
 
 def main() -> int:
-    names = sys.argv[1:] or ALL
+    names = [one for name in sys.argv[1:] or ALL for one in (DISCRETE if name == "discrete" else (name,))]
     unknown = [name for name in names if name not in ALL]
     if unknown:
         print(f"Unknown: {', '.join(unknown)}. There are: {', '.join(ALL)}.", file=sys.stderr)
