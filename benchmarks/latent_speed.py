@@ -103,7 +103,7 @@ def ours(x: np.ndarray, problem: tuple[Any, ...], members: int, epochs: int) -> 
 
 
 def main() -> None:
-    found = []
+    found, load = [], os.getloadavg()[0]
     for name, problem in PROBLEMS.items():
         d, widths, latents, batch, kind, steps = problem
         x = rows(d, batch, steps)
@@ -126,8 +126,8 @@ def main() -> None:
                 row["PyTorch, each round"] = ", ".join(f"{v:.3g}" for v in torch_ms if v is not None)
             found.append(row)
             print(row, flush=True)
-    load = os.getloadavg()[0]
-    report("latent_speed", found, f"Load of the machine at the end: {load:.1f} on {os.cpu_count()} cores.")
+    note = f"Load before and after: {load:.1f} and {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; "
+    report("latent_speed", found, note + "beside other work eager PyTorch loses most, and the ratios mean nothing.")
 
 
 def _best(times: list[float | None]) -> float | None:
