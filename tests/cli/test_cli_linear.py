@@ -38,13 +38,13 @@ def test_fit_tells_the_latents_and_the_exact_figure(line: Any, table: Path) -> N
 
 def test_commands_ask_the_linear_model(line: Any, table: Path, holes: Path, run: Any) -> None:
     model = table.with_name("line.tacit")
-    latents = read(run("latent", model, table).output)
+    latents = read(run("latent", model, table).stdout)
     assert list(latents) == ["latent_1", "sd_1"]
     holed = np.asarray(latents["sd_1"], float)[9::10]
     assert holed.min() > np.asarray(latents["sd_1"], float)[0]  # a row with a hole says less
-    scored = json.loads(run("score", model, table, "--json").output)["result"]
+    scored = json.loads(run("score", model, table, "--json").stdout)["result"]
     assert scored["mean"]["kind"] == "exact"
-    filled = read(run("impute", model, holes).output)
+    filled = read(run("impute", model, holes).stdout)
     assert all(cell for cell in filled["mass"])
     told = run("info", model)
     assert told.exit_code == 0
@@ -70,8 +70,8 @@ def test_a_vae_from_the_command_line(table: Path, tmp_path: Path, run: Any) -> N
     result = run("fit", table, "--model", "vae", "-o", model, "--report", page, "--id", "name", *tiny)
     assert result.exit_code == 0, result.output
     assert "estimate" in result.output
-    assert list(read(run("latent", model, table).output)) == ["latent_1", "sd_1"]
-    first, second = (run("score", model, table).output for _ in range(2))
+    assert list(read(run("latent", model, table).stdout)) == ["latent_1", "sd_1"]
+    first, second = (run("score", model, table).stdout for _ in range(2))
     assert first == second
-    assert len(read(run("sample", model, "-n", 4).output)["sort"]) == 4
+    assert len(read(run("sample", model, "-n", 4).stdout)["sort"]) == 4
     assert "How training went" in page.read_text()

@@ -26,7 +26,7 @@ def latents_of(model: LatentTable, events: Rows) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     if found is None:
         for j in range(q.loc.shape[1]):
-            columns |= {f"latent_{j + 1}": q.loc[:, j], f"sd_{j + 1}": np.exp(q.log_scale[:, j])}
+            columns |= {f"latent_{j + 1}": q.loc[:, j], f"sd_{j + 1}": np.sqrt(np.asarray(q.variance)[:, j])}
         return columns
     states = found.argmax(axis=2)
     for j in range(found.shape[1]):

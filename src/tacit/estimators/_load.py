@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 
-from tacit.estimators import conditional_mixture, mixture
+from tacit.estimators import conditional_mixture, discrete_vae, linear_gaussian, mixture, vae
 from tacit.estimators.conditional_mixture import ConditionalMixture
+from tacit.estimators.discrete_vae import DiscreteVAE
+from tacit.estimators.linear_gaussian import LinearGaussian
 from tacit.estimators.mixture import Mixture
+from tacit.estimators.vae import VAE
+from tacit.models import FullNormalLatent, NormalLatent
 from tacit.persistence.reading import reading_manifest
 from tacit.workflow.conditional_file import load_any
+from tacit.workflow.latent_table import LatentTable
+from tacit.workflow.linear_table import LinearTable
 from tacit.workflow.table_mixture import TableMixture
 
 
-def load(path: str | os.PathLike[str]) -> Mixture | ConditionalMixture:
+def load(path: str | os.PathLike[str]) -> Mixture | LinearGaussian | ConditionalMixture | DiscreteVAE | VAE:
     """The estimator of a model file, saved by `save` or by the command line, ready to be asked.
 
     `record_` says what is known of the fit. Of a `Mixture`, `fitted_`, `selection_`, `restarts_` and `findings_` are
@@ -21,6 +27,12 @@ def load(path: str | os.PathLike[str]) -> Mixture | ConditionalMixture:
     """
     model, found = load_any(path)
     with reading_manifest(path):
+        if isinstance(model, LatentTable):
+            if isinstance(model.latent, NormalLatent | FullNormalLatent):
+                return vae.from_file(model, found)
+            return discrete_vae.from_file(model, found)
+        if isinstance(model, LinearTable):
+            return linear_gaussian.from_file(model, found)
         if isinstance(model, TableMixture):
             return mixture.from_file(model, found)
         return conditional_mixture.from_file(model, found)

@@ -19,6 +19,7 @@ from tacit.models.latents import (
     BernoulliLatent,
     CategoricalLatent,
     CategoricalsLatent,
+    FullNormalLatent,
     NormalLatent,
     Prior,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Expert",
     "FiniteMixture",
     "FullFamily",
+    "FullNormalLatent",
     "Gate",
     "LatentModel",
     "MixtureOfExperts",

@@ -9,7 +9,14 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from tacit._typing import Array, Event
-from tacit.distributions import AbstractDistribution, Bernoulli, Categorical, Categoricals, DiagonalNormal
+from tacit.distributions import (
+    AbstractDistribution,
+    Bernoulli,
+    Categorical,
+    Categoricals,
+    DiagonalNormal,
+    MultivariateNormal,
+)
 from tacit.models.latent import AbstractConditional
 from tacit.networks import Fixed
 
@@ -130,6 +137,31 @@ class NormalLatent(AbstractLatent):
 
     def __call__(self, raw: Float[Array, " w"]) -> DiagonalNormal:
         return DiagonalNormal(raw[: self.d], raw[self.d :])
+
+    def inputs(self, event: Float[Array, " d"]) -> Float[Array, " d"]:
+        return event
+
+
+class FullNormalLatent(AbstractLatent):
+    """d jointly normal numbers, by their means and a Cholesky factor with the logarithm of its diagonal.
+
+    >>> print(FullNormalLatent(2)(jnp.zeros(6)).covariance)
+    [[1. 0.]
+     [0. 1.]]
+    """
+
+    d: int = eqx.field(static=True)
+
+    @property
+    def width(self) -> int:
+        return self.d + self.d**2
+
+    @property
+    def size(self) -> int:
+        return self.d
+
+    def __call__(self, raw: Float[Array, " w"]) -> MultivariateNormal:
+        return MultivariateNormal(raw[: self.d], raw[self.d :].reshape(self.d, self.d))
 
     def inputs(self, event: Float[Array, " d"]) -> Float[Array, " d"]:
         return event

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
@@ -20,6 +20,7 @@ from tacit.training import Fitted, train
 from tacit.workflow.latent_diagnosis import Diagnosis, diagnose
 from tacit.workflow.latent_plan import LatentPlan
 from tacit.workflow.latent_rows import Cells, within_reach
+from tacit.workflow.latent_scale import scale_findings, with_residual_scale
 from tacit.workflow.latent_table import LatentTable
 
 FEWEST = 10  # rows below which none are set aside to judge epochs
@@ -69,7 +70,12 @@ def fit_latent(
         judged = model
         model, trained, findings = train_latent(schema, rows.take(counted), plan, seed=seed, progress=progress)
     diagnosis = diagnose(model, rows.take(counted))
-    found = (*findings, *diagnosis.findings(), *_about_training(trained, len(counted)))
+    found = (
+        *findings,
+        *diagnosis.findings(),
+        *scale_findings(model, rows.take(counted)),
+        *_about_training(trained, len(counted)),
+    )
     return FittedLatent(model, trained, places, heldout, judged, diagnosis, found, time.perf_counter() - began)
 
 
@@ -96,10 +102,13 @@ def train_latent(
         batch_size=plan.training.batch(n),
         max_epochs=plan.training.epochs(n),
         patience=plan.training.patience,
+        procedure=plan.procedure(n),
         validation=aside,
         progress=progress,
     )
     table = LatentTable(schema, *jax.tree.map(np.asarray, (trained.model, trained.posterior)))
+    if plan.residual_scale:
+        table = with_residual_scale(table, replace(rows, y=y))
     return table, trained, findings
 
 

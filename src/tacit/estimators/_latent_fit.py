@@ -1,0 +1,127 @@
+"""How the estimators of deep latent-variable models are fitted, and taken from files, whatever their latent."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.exceptions import ConvergenceWarning
+
+from tacit._errors import DataError, TacitWarning
+from tacit.data.check import check
+from tacit.data.findings import Finding
+from tacit.estimators import _tables
+from tacit.estimators._checks import check_weight
+from tacit.estimators._latent_answers import LatentAnswers
+from tacit.estimators._random import seed_of
+from tacit.inference.fit import quiet
+from tacit.workflow.latent_file import latent_manifest
+from tacit.workflow.latent_fit import FittedLatent, fit_latent
+from tacit.workflow.latent_plan import LatentPlan
+from tacit.workflow.latent_record import latent_record
+from tacit.workflow.latent_rows import BITS, encode_rows, read_columns
+from tacit.workflow.latent_table import LatentTable
+
+
+class LatentFitting(LatentAnswers):
+    """Fitting to a table by a plan, and what is kept of it."""
+
+    likelihood: str
+    types: Mapping[str, str] | None
+    preset: str | None
+    verbose: int
+    hidden_layer_sizes: Sequence[int]
+
+    def _fit(
+        self, X: Any, plan: LatentPlan, sample_weight: ArrayLike | None, groups: ArrayLike | None
+    ) -> tuple[FittedLatent, Any]:
+        """The fit of a plan to the rows of X, with all attributes set; and the rows it was fitted to."""
+        seed = seed_of(self.random_state)
+        self._kind, table = _tables.kind_of(X), _tables.read(self, X, reset=True)
+        weight = check_weight(sample_weight, len(table))
+        labels = None if groups is None else np.asarray(groups)
+        if labels is not None and labels.shape != (len(table),):
+            raise DataError(f"shape {labels.shape}.", where="groups", mend="Give one label a row.")
+        if weight is not None and not weight.all():
+            counted = np.flatnonzero(weight)
+            table, weight = table.take(counted), weight[counted]
+            labels = None if labels is None else labels[counted]
+        schema = read_columns(table, self.likelihood, self.types)
+        rows = encode_rows(schema, table)
+        if weight is not None:
+            rows = replace(rows, weight=weight)
+        if labels is not None:
+            rows = replace(rows, group=np.unique(labels, return_inverse=True)[1].reshape(-1))
+        fitted = fit_latent(schema, rows, plan, seed=seed, progress=_print if self.verbose else quiet)
+        plain = all(column.levels == BITS for column in schema.columns)  # nothing to check, and columns are many
+        checked = None if plain else check(table, schema)
+        asked = {"likelihood": self.likelihood, "seed": seed}
+        self.record_ = latent_record(table, checked, rows, plan, fitted, None, asked=asked, title=table.source)
+        self._publish(fitted)
+        self._manifest = {
+            **latent_manifest(fitted.model, self.record_),
+            "estimator": {"kind": self._kind, "names": list(table.names), "parameters": self._parameters(seed)},
+        }
+        self._tell()
+        return fitted, rows
+
+    def _publish(self, fitted: FittedLatent) -> None:
+        self.model_, self.schema_ = fitted.model, fitted.model.schema
+        self.kl_per_latent_ = fitted.diagnosis.rate
+        trained = fitted.trained
+        self.history_ = {"training": trained.training, "validation": trained.validation}
+        self.verdict_, self.n_iter_ = str(trained.verdict), int(trained.epochs)
+        self.converged_ = self.verdict_ == "converged"
+        self.findings_: list[Finding] = list(fitted.findings)
+
+    def _tell(self) -> None:
+        """Warn of what a person should know."""
+        for finding in self.findings_:
+            if finding.severity == "warning":
+                warnings.warn(str(finding), TacitWarning, stacklevel=4)
+        judged = np.isfinite(self.history_["validation"]).any()
+        if judged and self.verdict_ == "ran out of steps" and self.preset != "fast":
+            message = "training ended while the bound on the rows set aside still rose; raise max_iter."
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+    def _parameters(self, seed: int) -> dict[str, Any]:
+        """The parameters as JSON; objects are left out."""
+        given = {**self.get_params(deep=False), "random_state": seed}  # type: ignore[attr-defined]
+        given["hidden_layer_sizes"] = [int(width) for width in self.hidden_layer_sizes]
+        given["types"] = None if self.types is None else dict(self.types)
+        return {
+            name: value for name, value in given.items() if isinstance(value, str | int | float | list | dict | None)
+        }
+
+    def _from_file(self, model: LatentTable, found: dict[str, Any]) -> None:
+        """The attributes of a model file; raises what a manifest that is not one of ours raises."""
+        record, saved = found["record"], saved_parameters(model, found)
+        if saved["kind"] not in _tables.KINDS:
+            raise KeyError(saved["kind"])
+        self._manifest = {key: value for key, value in found.items() if key not in ("format", "tacit", "class")}
+        self._kind, self.n_features_in_ = saved["kind"], len(saved["names"])
+        if saved["kind"] != "numpy":
+            self.feature_names_in_ = np.array(saved["names"], dtype=object)
+        self.record_, self.model_, self.schema_ = record, model, model.schema
+        self.kl_per_latent_ = np.array(record["code"]["rates"], float)
+        training = record["training"]
+        self.history_ = {
+            name: np.array(training[name], float) for name in ("training", "validation") if name in training
+        }
+        self.verdict_ = record["verdict"]["status"]
+        self.converged_, self.n_iter_ = self.verdict_ == "converged", int(training["epoch"][-1])
+
+
+def saved_parameters(model: LatentTable, found: dict[str, Any]) -> dict[str, Any]:
+    """What a manifest says of the estimator: the kind of its tables, their columns, and its parameters."""
+    columns = [column.name for column in model.schema.columns]
+    saved: dict[str, Any] = found.get("estimator", {"kind": "dict", "names": columns, "parameters": {}})
+    return saved
+
+
+def _print(stage: str, done: int, total: int) -> None:
+    print(f"{stage}: {done} of {total}")

@@ -1,0 +1,239 @@
+"""A deep model of a table with continuous latents, behind scikit-learn's interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from tacit._errors import UsageError
+from tacit.data.encode import Rows
+from tacit.estimators._density import DensityEstimator
+from tacit.estimators._latent_fit import LatentFitting, saved_parameters
+from tacit.estimators._latent_settings import LATENT, gradient_of, objective_of, samples_of, training_of
+from tacit.gradients import AbstractGradient
+from tacit.models import AbstractLatent, FullNormalLatent, NormalLatent
+from tacit.workflow.latent_plan import LatentPlan
+from tacit.workflow.latent_points import best_columns
+from tacit.workflow.latent_table import LatentTable
+
+NAME = "vae"
+
+
+class VAE(  # type: ignore[misc]  # `evaluate` gives several figures
+    LatentFitting, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator
+):
+    """A density of a table by a few normal latents, from which a network gives all columns: a variational autoencoder.
+
+        log p(row) = log E_{z ~ N(0, I)} prod_j p(column j | network(z))
+
+    in nats a row and the units of the data. A second network gives q(z | row), normal; both are trained at once on the
+    bound `E_q[log p(row | z)] - beta KL(q || N(0, I))`. Densities are estimates afterwards, by importance sampling from
+    q: the same at every call, and `evaluate` tells their errors and bias beside the bound. Columns are normal (of the
+    logarithm where positive), Bernoulli (0/1 and other binary ones), categorical, or Poisson (counts).
+
+    Rows may be a pandas, polars or Arrow frame, a dict of arrays, or an array (n, d), with missing cells, which are
+    left out of the likelihood: right where cells are missing at random. A table that comes back is of the same kind.
+
+    Parameters:
+        n_latents: dimensions of z.
+        posterior: q(z | row) with a "diagonal" or a "full" covariance.
+        likelihood: "auto" by the kinds of columns (a table of 0 and 1 is all Bernoulli); or one for all columns:
+            "bernoulli", "gaussian", "log-normal", "poisson", "categorical".
+        scale: s.d. of real columns given z. "shared": one a column, at the end the root of the residual variance, its
+            closed-form best; "floored": by the network, at least `scale_floor`; "fixed": the column's own unit, not
+            learned; "network": by the network without a floor, which may shrink onto rows without limit (warned of).
+        scale_floor: least s.d. of a real column given z, in units near its own s.d.
+        objective: "elbo" or "iwae"; kl: of the ELBO "closed", "sampled" or "auto" (closed).
+        gradient: "pathwise", "sticking-the-landing" (ELBO with kl="sampled"), "doubly-reparameterised" (iwae),
+            "reinforce", or an object of `tacit.gradients`.
+        n_mc_samples: draws of z a row and step.
+        beta: weight of the KL divergence; free_bits: nats of it a latent may have for nothing. With other than 1 and 0
+            training has another aim than density; figures stay those of the density.
+        kl_warm_up: share of the steps over which beta rises to its value.
+        hidden_layer_sizes, activation, learning_rate, optimizer, weight_decay, batch_size, max_iter,
+            validation_fraction, n_iter_no_change, preset, types, random_state, verbose: as of `DiscreteVAE`.
+
+    Attributes:
+        model_, schema_: the density itself, and how columns are read.
+        kl_per_latent_: mean KL(q || prior) of every latent (with a full posterior of all together), nats.
+        noise_scale_: with scale="shared" the s.d. of every real column given z, in its units (of the logarithm).
+        history_: mean bound of every epoch: "training" and, of the rows set aside, "validation".
+        verdict_, converged_, n_iter_: how training ended, and after how many epochs.
+        findings_: what a person should know; record_: the fit as plain JSON values, which `tacit.report` reads.
+        n_features_in_, feature_names_in_: of the table.
+
+    Raises `DataError` and `UsageError` (both ValueErrors) for rows and settings it cannot use. Sources: Kingma and
+    Welling 2014; Rezende et al. 2014; the scale, Mattei and Frellsen 2018.
+
+    >>> rng = np.random.default_rng(0)
+    >>> angle = rng.uniform(0, 6.3, 200)
+    >>> X = np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.1 * rng.normal(size=(200, 2))
+    >>> model = VAE(1, preset="fast", random_state=0).fit(X)
+    >>> model.transform(X).shape, model.evaluate(X)[0].kind
+    ((200, 1), 'estimate')
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_latents": [Interval(Integral, 1, None, closed="left")],
+        "posterior": [StrOptions({"diagonal", "full"})],
+        "gradient": [str, AbstractGradient],
+        "objective": [StrOptions({"elbo", "iwae"})],
+        "kl": [StrOptions({"auto", "closed", "sampled"})],
+        "kl_warm_up": [Interval(Real, 0.0, 1.0, closed="both")],
+        **LATENT,
+    }
+
+    def __init__(
+        self,
+        n_latents: int = 8,
+        *,
+        posterior: str = "diagonal",
+        likelihood: str = "auto",
+        scale: str = "shared",
+        scale_floor: float = 0.003,
+        objective: str = "elbo",
+        kl: str = "auto",
+        gradient: str | AbstractGradient = "pathwise",
+        n_mc_samples: int = 1,
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+        kl_warm_up: float = 0.0,
+        hidden_layer_sizes: Sequence[int] = (128, 128),
+        activation: str = "leaky_relu",
+        learning_rate: float = 2e-3,
+        optimizer: Any = "adam",
+        weight_decay: float = 0.01,
+        batch_size: int | None = None,
+        max_iter: int | None = None,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int | None = None,
+        preset: str | None = None,
+        types: Mapping[str, str] | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_latents = n_latents
+        self.posterior = posterior
+        self.likelihood = likelihood
+        self.scale = scale
+        self.scale_floor = scale_floor
+        self.objective = objective
+        self.kl = kl
+        self.gradient = gradient
+        self.n_mc_samples = n_mc_samples
+        self.beta = beta
+        self.free_bits = free_bits
+        self.kl_warm_up = kl_warm_up
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.learning_rate = learning_rate
+        self.optimizer = optimizer
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.preset = preset
+        self.types = types
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None
+    ) -> Self:
+        """Fit to the rows of a table; `y` is ignored.
+
+        `sample_weight` (n,) counts a row as so many (0 leaves it out); rows of equal `groups` (n,) are set aside
+        together.
+        """
+        self._fit(X, plan_of(self), sample_weight, groups)
+        return self
+
+    def transform(self, X: Any) -> Float[np.ndarray, "n l"]:
+        """The mean of q(z | row) of every row (n, n_latents)."""
+        return np.asarray(self.model_.posteriors(self._rows(X, "any")).loc, float)
+
+    def denoise(self, X: Any) -> Any:
+        """What the model expects of every cell of X, present ones too: E[column | z] averaged over p(z | row).
+
+        By importance sampling from q, the same at every call; as the kind of table that was fitted. Of a positive or
+        count column it is the median, of one with levels the most probable level, of zeros and ones the probability.
+        """
+        rows = self._rows(X, "any")
+        return self._as_table(best_columns(self.schema_, self.model_.expected(rows)))
+
+    @property
+    def noise_scale_(self) -> dict[str, float]:
+        """With scale="shared", the s.d. of every real column given z, in its units (of the logarithm)."""
+        check_is_fitted(self)
+        decoder: Any = self.model_.model.likelihood
+        normal = decoder.family.normal
+        if self.scale != "shared" or normal is None:
+            raise AttributeError("There are shared scales with scale='shared' and real columns only.")
+        scales = np.exp(np.logaddexp(np.asarray(normal.log_scale, float), np.log(normal.floor.value)))
+        names = self.schema_.layout.normal
+        return {name: float(s * self.schema_[name].scale) for name, s in zip(names, scales, strict=True)}
+
+    def _code(self, rows: Rows) -> np.ndarray:
+        return np.asarray(self.model_.posteriors(rows).loc, float)
+
+    def _events(self, Z: np.ndarray) -> np.ndarray:
+        size = self.model_.latent.size
+        if Z.ndim != 2 or Z.shape[1] != size:
+            raise UsageError(f"shape {Z.shape} is no code.", where="Z", mend=f"Give (n, {size}) numbers.")
+        return Z
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.model_.latent.size)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+def latent_of(n_latents: int, posterior: str) -> AbstractLatent:
+    """The kind of latent."""
+    return FullNormalLatent(int(n_latents)) if posterior == "full" else NormalLatent(int(n_latents))
+
+
+def plan_of(given: Any) -> LatentPlan:
+    """The plan that the parameters stand for; raises `UsageError` for combinations that make no sense."""
+    if given.objective == "iwae" and given.kl_warm_up:
+        mend = "Leave kl_warm_up out, or use objective='elbo'."
+        raise UsageError("an importance-weighted bound has no divergence to weigh.", where="kl_warm_up", mend=mend)
+    gradient = gradient_of(given.gradient)
+    return LatentPlan(
+        latent=latent_of(given.n_latents, given.posterior),
+        name=NAME,
+        objective=objective_of(given),
+        gradient=gradient,
+        num_samples=samples_of(gradient, given.n_mc_samples),
+        scale=given.scale,
+        scale_floor=float(given.scale_floor),
+        training=training_of(given),
+        residual_scale=given.scale == "shared",
+        warm_up=float(given.kl_warm_up),
+    )
+
+
+def from_file(model: LatentTable, found: dict[str, Any]) -> VAE:
+    """The estimator of a model file's model and manifest; raises what a manifest that is not one of ours raises."""
+    shape = {
+        "n_latents": int(model.latent.size),
+        "posterior": "full" if isinstance(model.latent, FullNormalLatent) else "diagonal",
+    }
+    estimator = VAE(**{**saved_parameters(model, found)["parameters"], **shape})
+    estimator._from_file(model, found)
+    return estimator
