@@ -65,6 +65,7 @@ class LocalExpectation(AbstractGradient):
             gains = jax.vmap(lambda digit: jax.vmap(lambda j: moved(digit, j))(jnp.arange(1, k)))(jnp.arange(d))
             gains = gains - combine(log_w)
             states = jnp.stack([jnp.roll(row, j, axis=-1) for j in range(1, k)], axis=1)  # (d, k - 1, k)
+            gains = jnp.where(jnp.sum(jnp.exp(shares)[:, None] * states, axis=-1) > 0, gains, 0.0)  # impossible: inf
             return jnp.exp(shares) * jnp.sum(gains[:, :, None] * states, axis=1)
 
         slope = jax.vmap(listed)(jnp.arange(num_samples), rows).sum(axis=0) + own_slope(combine, log_w, rows)
