@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -16,6 +17,7 @@ from tacit.data.batch import Batch
 from tacit.gradients import Enumeration, Pathwise
 from tacit.inference.joint import Joint
 from tacit.inference.optimizers import Descent
+from tacit.models import AbstractConditional
 from tacit.models.enumeration import log_marginal
 from tacit.networks import partition
 from tacit.objectives import ELBO, IWAE
@@ -241,3 +243,23 @@ def test_cells_that_are_missing_do_not_count(model, data) -> None:
     seen = train(model, None, data._replace(mask=np.ones(data.y.shape, bool)), key=jax.random.key(1), **FAST)
     plain = train(model, None, data, key=jax.random.key(1), **FAST)
     np.testing.assert_allclose(seen.training, plain.training, rtol=1e-4, atol=1e-4)
+
+
+class Switched(AbstractConditional):
+    """A posterior of one's own with a plain switch and a plain function among its fields."""
+
+    encoder: AbstractConditional
+    sharp: bool
+    bend: Callable[[jax.Array], jax.Array]
+
+    def __call__(self, context):
+        q = self.encoder(context)
+        return type(q)(self.bend(q.logits) * (2.0 if self.sharp else 1.0))
+
+
+def test_modules_may_hold_what_is_no_array(model, data) -> None:
+    posterior = Switched(make_encoder(), True, jnp.tanh)
+    fitted = train(model, posterior, data, key=jax.random.key(1), gradient=Enumeration(), **FAST | {"max_epochs": 3})
+    assert fitted.posterior.sharp is True
+    assert fitted.posterior.bend is jnp.tanh
+    assert not same(fitted.posterior.encoder, posterior.encoder)

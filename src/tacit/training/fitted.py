@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 
@@ -45,7 +46,7 @@ class Keeper:
     def __init__(self, courses: Course, size: int, metrics: tuple[str, ...]) -> None:
         self.size, self.metrics = size, metrics
         self.seen = [np.zeros((0, size, 2 + len(metrics)), np.float32)]
-        self.final: Any = jax.tree.map(lambda a: np.array(a), kept(courses))
+        self.final: Any = jax.tree.map(lambda a: np.array(a) if eqx.is_array(a) else a, kept(courses))
 
     def record(self, done: int, alive: np.ndarray, seen: np.ndarray) -> None:
         values = np.full((len(seen), self.size, 2 + len(self.metrics)), np.nan, np.float32)
@@ -70,8 +71,9 @@ class Keeper:
         return {name: every[..., 2 + i] for i, name in enumerate(self.metrics)}
 
     def keep(self, alive: np.ndarray, courses: Course) -> None:
-        def put(whole: np.ndarray, part: Any) -> None:
-            whole[alive] = np.asarray(part)
+        def put(whole: Any, part: Any) -> None:
+            if eqx.is_array(whole):  # a module may hold other things, such as a function or a switch
+                whole[alive] = np.asarray(part)
 
         jax.tree.map(put, self.final, kept(courses))
 
