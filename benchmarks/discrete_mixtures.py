@@ -36,7 +36,7 @@ from tacit.training import train
 from tacit.workflow.latent_density import log_marginals
 
 COLUMNS = 12  # those whose mean is nearest to a half
-WARM = 5  # steps of EM from random probabilities that give the one start
+WARM = 25  # steps of EM from random probabilities that give the one start: after few, two methods may part
 STEPS = 2500  # of gradient ascent, on all rows
 RATE = 0.05
 DRAWS = 4

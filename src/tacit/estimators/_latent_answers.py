@@ -45,7 +45,8 @@ class LatentAnswers:
         Exact where the states of the latent can be listed; else an estimate from importance samples, the same at
         every call. `evaluate` says which, with its errors.
         """
-        return self.model_.log_prob(self._rows(X))
+        rows = self._rows(X)
+        return self.model_.log_prob(rows)
 
     def evaluate(
         self,

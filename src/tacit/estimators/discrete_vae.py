@@ -232,7 +232,8 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
     @available_if(_has_one_latent)
     def responsibilities(self, X: Any) -> Float[np.ndarray, "n k"]:
         """Exact posterior probability of every state (n, n_states) of the one latent, given the present cells."""
-        return np.exp(self.model_.log_responsibilities(self._rows(X, "any")))
+        rows = self._rows(X, "any")
+        return np.exp(self.model_.log_responsibilities(rows))
 
     @available_if(_has_one_latent)
     def predict(self, X: Any) -> Int[np.ndarray, " n"]:
