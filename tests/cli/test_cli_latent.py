@@ -45,7 +45,14 @@ def deep(fitted: Any, bits: Path) -> Path:
 
 
 def test_fit_tells_what_the_model_is_worth_and_what_its_parts_are(fitted: Any, deep: Path) -> None:
-    for text in ("exact", "lower bound", "independent columns", "rate", "latents in use", "6 columns modelled"):
+    for text in (
+        "exact",
+        "lower bound",
+        "independent columns",
+        "rate",
+        "latents in use",
+        "6 columns modelled; 2 latents of 2 states",
+    ):
         assert text in fitted.output, text
     record = read_manifest(deep)["record"]
     values = [figure["value"] for figure in record["bounds"]]
@@ -103,6 +110,7 @@ def test_settings_that_make_no_sense(bits: Path, run: Any, tmp_path: Path) -> No
     refused(run(*fit, "--image", "3x3"), 2, "3 x 3 pixels are not the 6 columns")
     refused(run(*fit, "--image", "wide"), 2, "no shape")
     refused(run(*fit, "-k", "2:5"), 2, "-k")
+    refused(run("fit", bits, "--model", "vae", "-o", tmp_path / "x.tacit", "-k", 3), 2, "--set n_latents")
     refused(run(*fit, "--target", "p1"), 2, "no target")
     refused(run("fit", bits, "--image", "2x3", "-o", tmp_path / "x.tacit"), 2, "--image")
     assert not (tmp_path / "x.tacit").exists()

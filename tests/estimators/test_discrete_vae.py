@@ -140,6 +140,16 @@ def test_codes_and_back(many: DiscreteVAE, table: DiscreteVAE, rows: np.ndarray)
         table.inverse_transform(np.zeros((2, 5)))
     with pytest.raises(UsageError, match="no states"):
         table.inverse_transform(np.full((2, 2), 7))
+    for model, odd in ((many, np.full((2, 3), 7.0)), (many, np.full((2, 3), -0.5)), (table, np.full((2, 6), 7.0))):
+        with pytest.raises(UsageError, match="no probabilities"):
+            model.inverse_transform(odd)
+    with pytest.raises(UsageError, match="is no code"):
+        many.inverse_transform(np.zeros((2, 6)))  # both states of two are not what transform gives
+    for holes in ([[np.nan, 0, 1]], [[0, np.inf, 1]], [[None, 0, 1]]):
+        with pytest.raises(UsageError, match="missing or infinite"):
+            many.inverse_transform(holes)
+    with pytest.raises(UsageError, match="not numbers"):
+        many.inverse_transform([["a", "b", "c"]])
     with pytest.raises(AttributeError):
         _ = many.predict
 

@@ -149,7 +149,7 @@ def test_a_file_gives_the_same_answers(wine: np.ndarray, model: LinearGaussian, 
     assert isinstance(again, LinearGaussian)
     np.testing.assert_array_equal(again.score_samples(wine), model.score_samples(wine))
     np.testing.assert_array_equal(again.transform(wine), model.transform(wine))
-    assert (again.gap_, again.verdict_) == (model.gap_, model.verdict_)
+    assert (again.gap_, again.verdict_, again.findings_) == (model.gap_, model.verdict_, model.findings_)
 
 
 def test_held_out_rows_judge(wine: np.ndarray) -> None:
@@ -178,6 +178,8 @@ def test_bad_input_is_told(settings: dict[str, Any], table: dict[str, Any], matc
 def test_other_shapes_of_latents_are_told(model: LinearGaussian) -> None:
     with pytest.raises(UsageError, match=r"not \(n, 2\)"):
         model.inverse_transform(np.zeros((2, 3)))
+    with pytest.raises(UsageError, match="missing or infinite"):
+        model.inverse_transform([[np.nan, 0.0]])
     assert clone(model).get_params() == model.get_params()
 
 

@@ -194,9 +194,17 @@ def test_bad_input_is_told(X: np.ndarray, settings: dict[str, Any], match: str) 
         VAE(2, preset="fast", random_state=0, **settings).fit(X)
 
 
+@pytest.mark.parametrize("draws", [1, 0, 2.5])
+def test_too_few_draws_to_tell_an_error_are_refused(X: np.ndarray, linear: VAE, draws: Any) -> None:
+    with pytest.raises(UsageError, match="draws tell no error"):
+        linear.evaluate(X[:5], n_mc_samples=draws)
+
+
 def test_codes_of_another_shape_are_told(linear: VAE) -> None:
     with pytest.raises(UsageError, match=r"Give \(n, 2\)"):
         linear.inverse_transform(np.zeros((3, 1)))
+    with pytest.raises(UsageError, match="missing or infinite"):
+        linear.inverse_transform([[np.nan, 0.0]])
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from tacit.models import (
     BernoulliLatent,
     CategoricalLatent,
     CategoricalsLatent,
+    FullNormalLatent,
     LatentModel,
     NormalLatent,
 )
@@ -30,6 +31,7 @@ from tacit.workflow import latent_tiles
 from tacit.workflow.latent_diagnosis import Diagnosis
 from tacit.workflow.latent_plan import LatentPlan, Training
 from tacit.workflow.latent_points import best_columns, moments
+from tacit.workflow.latent_record import told_latent
 from tacit.workflow.latent_rows import BITS, Cells, encode_rows, read_columns, within_reach
 from tacit.workflow.latent_table import LatentTable
 
@@ -236,3 +238,17 @@ def test_the_model_is_one_of_the_core(schema: Schema, rows: Rows) -> None:
     assert isinstance(table.model, LatentModel)
     prior = table.model.prior(None)
     assert float(prior.log_prob(jnp.eye(3)[0])) == pytest.approx(-np.log(3))
+
+
+@pytest.mark.parametrize(
+    ("latent", "words"),
+    [
+        (BernoulliLatent(1), "1 latent of 2 states"),
+        (CategoricalLatent(5), "1 latent of 5 states"),
+        (CategoricalsLatent(3, 4), "3 latents of 4 states"),
+        (NormalLatent(2), "2 normal latents"),
+        (FullNormalLatent(1), "1 normal latent"),
+    ],
+)
+def test_latents_are_told_in_words(latent: AbstractLatent, words: str) -> None:
+    assert told_latent(latent) == words

@@ -32,7 +32,8 @@ def chosen(model: str, settings: Mapping[str, str], k: str) -> Any:
     if k != "auto":
         ks = options.numbers_of_components(k)
         if len(ks) > 1 or "n_states" not in known or "n_states" in found:
-            mend = "Give one number of states, -k 10, or leave it out."
+            other = "Give one number of states, -k 10, or leave it out."
+            mend = other if "n_states" in known else "Use --set n_latents=N."
             raise UsageError(f"{k} is not how {model} is told its size.", where="-k", mend=mend)
         found["n_states"] = ks[0]
     estimator.set_params(**found)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import validate_data
 
-from tacit._errors import DataError
+from tacit._errors import DataError, UsageError
 
 
 def check_rows(estimator: Any, X: Any, *, reset: bool, fewest: int = 1) -> Float[np.ndarray, "n d"]:
@@ -38,6 +38,17 @@ def training_rows(
         if len(X) < fewest:
             raise DataError(f"{len(X)} row has a positive weight.", where="sample_weight", mend="Give more rows.")
     return X, weight
+
+
+def check_code(code: ArrayLike) -> Float[np.ndarray, "n ..."]:
+    """Codes as numbers, all of them finite; raises `UsageError`."""
+    try:
+        array = np.asarray(code, np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"these are not numbers: {error}.", where="Z", mend="Give what transform gave.") from error
+    if not np.isfinite(array).all():
+        raise UsageError("a code is missing or infinite.", where="Z", mend="Give what transform gave.")
+    return array
 
 
 def check_weight(weight: ArrayLike | None, n: int) -> Float[np.ndarray, " n"] | None:

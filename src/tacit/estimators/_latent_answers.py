@@ -18,7 +18,7 @@ from tacit.data.encode import Rows
 from tacit.data.schema import Schema
 from tacit.data.table import Table
 from tacit.estimators import _tables
-from tacit.estimators._checks import check_weight
+from tacit.estimators._checks import check_code, check_weight
 from tacit.estimators._random import seed_of
 from tacit.evaluation.result import Result
 from tacit.workflow.filling import filled
@@ -61,9 +61,11 @@ class LatentAnswers:
         log p = ELBO + gap, ELBO = -rate - distortion. Standard errors are over rows, or over `groups` (n,) of rows
         that belong together; where nothing can be listed, `n_mc_samples` draws a row estimate the figures.
         """
+        if not isinstance(n_mc_samples, Integral) or n_mc_samples < 2:
+            raise UsageError(f"{n_mc_samples} draws tell no error.", where="n_mc_samples", mend="Ask for two or more.")
         rows = self._rows(X)
         weight, labels = check_weight(sample_weight, len(rows)), None if groups is None else np.asarray(groups)
-        return judge_latent(self.model_, rows, weight=weight, groups=labels, num_samples=n_mc_samples).figures
+        return judge_latent(self.model_, rows, weight=weight, groups=labels, num_samples=int(n_mc_samples)).figures
 
     def _reference(self) -> str:
         return self.schema_.reference()
@@ -77,9 +79,12 @@ class LatentAnswers:
         return self.inverse_transform(self._code(self._rows(X)))
 
     def inverse_transform(self, Z: ArrayLike) -> Any:
-        """Rows from codes (n, ...) that `transform` gave, as the kind of table that was fitted."""
+        """Rows from codes (n, ...) that `transform` gave, as the kind of table that was fitted.
+
+        Raises `UsageError` for what is no code.
+        """
         check_is_fitted(self)
-        return self._as_table(best_columns(self.schema_, self.model_.moments(self._events(np.asarray(Z)))))
+        return self._as_table(best_columns(self.schema_, self.model_.moments(self._events(check_code(Z)))))
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
         """Rows drawn from the model, as the kind of table that was fitted.
@@ -96,8 +101,9 @@ class LatentAnswers:
         """X with its missing cells filled, present cells untouched, as the same kind of table.
 
         Each cell gets its best single value given the present cells of its row, the latent averaged over `p(z | row)`
-        (by importance samples where it cannot be listed); with `draws`, a list of that many tables whose missing cells
-        are drawn together instead.
+        (by importance samples where it cannot be listed). Of a positive column that is the exponential of the mean of
+        its location, of a count the median at the mean rate: where states lie far apart neither is a median. With
+        `draws`, a list of that many tables whose missing cells are drawn together instead.
         """
         table = self._table(X)
         rows = self._encoded(table, "any")

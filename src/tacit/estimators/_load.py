@@ -22,8 +22,10 @@ def load(path: str | os.PathLike[str]) -> Mixture | LinearGaussian | Conditional
     """The estimator of a model file, saved by `save` or by the command line, ready to be asked.
 
     `record_` says what is known of the fit. Of a `Mixture`, `fitted_`, `selection_`, `restarts_` and `findings_` are
-    not in the file; of a `ConditionalMixture`, `findings_` and the model that `compare_exact` trained are not. Raises
-    `ModelFileError` where it is missing, damaged, newer, or holds something else.
+    not in the file; of a `ConditionalMixture`, `findings_` and the model that `compare_exact` trained are not; of a
+    `LinearGaussian`, `fitted_` and `bounds_` are not; of a `DiscreteVAE` or `VAE`, `findings_` are not, and there are
+    at most 200 points of `history_` and 64 latents of `kl_per_latent_` and `usage_`. Raises `ModelFileError` where it
+    is missing, damaged, newer, or holds something else.
     """
     model, found = load_any(path)
     with reading_manifest(path):

@@ -259,9 +259,12 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
         """States (n, n_latents), or probabilities as `transform` gives them, as latent events."""
         Z = Z[:, None] if Z.ndim == 1 else Z
         l, k = self.n_latents, self.n_states
-        if k == 2 and Z.shape[1:] == (l,):
+        relaxed = Z.shape[1:] == (l if k == 2 else l * k,)
+        if relaxed and not ((Z >= 0) & (Z <= 1)).all():
+            raise UsageError("these are no probabilities.", where="Z", mend="Give numbers from 0 to 1.")
+        if relaxed and k == 2:
             return Z
-        if Z.shape[1:] == (l * k,):
+        if relaxed:
             events = Z.reshape(len(Z), l, k)
         elif Z.shape[1:] == (l,):
             if not np.isin(Z, np.arange(k)).all():

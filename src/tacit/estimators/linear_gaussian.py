@@ -24,7 +24,7 @@ from tacit.data.encode import encode
 from tacit.data.schema import Schema
 from tacit.estimators import _tables
 from tacit.estimators._answers import TableAnswers
-from tacit.estimators._checks import check_weight
+from tacit.estimators._checks import check_code, check_weight
 from tacit.estimators._density import DensityEstimator
 from tacit.estimators._random import seed_of
 from tacit.inference.fit import Progress, quiet
@@ -184,7 +184,7 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
         Of a positive column, whose logarithm that is, it is the median given z.
         """
         check_is_fitted(self)
-        z = np.asarray(Z, float)
+        z = check_code(Z)
         size = len(self.components_)
         if z.ndim != 2 or z.shape[1] != size:
             raise UsageError(f"shape {z.shape} is not (n, {size}).", where="Z", mend="Give what transform gave.")
@@ -252,7 +252,7 @@ def from_file(model: LinearTable, found: dict[str, Any]) -> LinearGaussian:
     if saved["kind"] != "numpy":
         estimator.feature_names_in_ = np.array(saved["names"], dtype=object)
     record = found["record"]
-    estimator.record_ = record
+    estimator.record_, estimator.findings_ = record, record["warnings"]
     estimator.bound_, estimator.gap_ = float(record["inference"]["bound"]), float(record["inference"]["gap"])
     estimator.verdict_ = record["verdict"]["status"]
     estimator.converged_, estimator.n_iter_ = estimator.verdict_ == "converged", int(record["training"]["epoch"][-1])

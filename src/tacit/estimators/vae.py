@@ -165,8 +165,9 @@ class VAE(  # type: ignore[misc]  # `evaluate` gives several figures
     def denoise(self, X: Any) -> Any:
         """What the model expects of every cell of X, present ones too: E[column | z] averaged over p(z | row).
 
-        By importance sampling from q, the same at every call; as the kind of table that was fitted. Of a positive or
-        count column it is the median, of one with levels the most probable level, of zeros and ones the probability.
+        By importance sampling from q, the same at every call; as the kind of table that was fitted. Of a positive
+        column it is the exponential of the mean of its location, of a count the median at the mean rate, of one with
+        levels the most probable level, of zeros and ones the probability.
         """
         rows = self._rows(X, "any")
         return self._as_table(best_columns(self.schema_, self.model_.expected(rows)))

@@ -18,6 +18,7 @@ from tacit.data.encode import Rows
 from tacit.data.findings import Finding
 from tacit.data.table import Table
 from tacit.evaluation.result import Result
+from tacit.models import AbstractLatent, FullNormalLatent, NormalLatent
 from tacit.workflow.json_values import as_json
 from tacit.workflow.latent_fit import FittedLatent
 from tacit.workflow.latent_job import Worth
@@ -81,11 +82,20 @@ def latent_record(
 def settings(plan: LatentPlan, asked: dict[str, Any]) -> dict[str, Any]:
     """Everything that was set, by name."""
     own = {**asdict(plan.training), "scale": plan.scale, "scale_floor": plan.scale_floor}
-    own |= {"latent": plan.latent, "objective": plan.objective, "gradient": plan.gradient}
+    own |= {"latent": told_latent(plan.latent), "objective": plan.objective, "gradient": plan.gradient}
     own |= {"n_mc_samples": plan.num_samples, "prior": plan.prior}
     return {
         name: value if isinstance(value, int | float | str) else str(value) for name, value in (own | asked).items()
     }
+
+
+def told_latent(latent: AbstractLatent) -> str:
+    """What z is, in words: "3 latents of 2 states", "2 normal latents"."""
+    d, k = getattr(latent, "d", 1), getattr(latent, "k", 2)
+    latents = "1 latent" if d == 1 else f"{d} latents"
+    if isinstance(latent, NormalLatent | FullNormalLatent):
+        return latents.replace(" ", " normal ")
+    return f"{latents} of {k} states"
 
 
 def code_record(fitted: FittedLatent) -> dict[str, Any]:
