@@ -106,7 +106,7 @@ USAGE = {
     "tolerance is nan": (("--set", "tolerance=nan"), ("tolerance",)),
     "too few starts": (("--set", "n_starts=0"), ("n_starts",)),
     "no option": (("--fast",), ("--fast",)),
-    "no model": (("--model", "vae"), ("mixture",)),
+    "no model": (("--model", "gan"), ("mixture", "discrete-vae")),
     "all held out": (("--holdout", "1"), ("--holdout",)),
     "two roles": (("--weight", "y", "--group", "y"), ("y",)),
 }

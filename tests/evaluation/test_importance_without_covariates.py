@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tacit.evaluation.importance import importance
+from tacit.evaluation.row_key import row_key
 from tacit.models import (
     CategoricalLatent,
     ColumnFamily,
@@ -35,3 +36,20 @@ def test_estimates_meet_the_listed_states_of_the_cells_that_are_present() -> Non
     z = (found.log_p - found.bias - np.asarray(exact)) / np.maximum(found.error, 1e-6)
     assert np.abs(z).max() < 5.0
     assert np.sqrt(np.mean(z**2)) > 0.5  # the errors are not too wide either
+
+
+def test_a_row_has_the_same_estimate_in_any_table() -> None:
+    keys = jax.random.split(jax.random.key(1), 6)
+    latent, family = CategoricalLatent(3), ColumnFamily(None, 4, (), None)
+    decoder = Decoder(latent, Dense.init(keys[0], 3, (), activation="tanh"), Linear.init(keys[1], 3, 4), family)
+    model = LatentModel(Prior(latent, jax.random.normal(keys[2], (3,))), decoder)
+    posterior = Recognition(
+        ColumnInputs(0, 4, (), None), Dense.init(keys[3], 4, ()), Linear.init(keys[4], 4, 3), latent
+    )
+    y = np.array(np.unravel_index(np.arange(16), (2, 2, 2, 2))).T.astype(np.float32)
+    settings = {"num_samples": 8, "key": keys[5]}
+    whole = importance(model, posterior, y, None, **settings).log_p
+    np.testing.assert_allclose(importance(model, posterior, y[::-1], None, **settings).log_p[::-1], whole, rtol=1e-6)
+    np.testing.assert_allclose(importance(model, posterior, y[3:4], None, **settings).log_p, whole[3:4], rtol=1e-6)
+    random = jax.vmap(lambda row: jax.random.key_data(row_key(keys[5], row)))(jnp.asarray(y))
+    assert len(np.unique(random, axis=0)) == len(y)  # and rows that differ have draws of their own

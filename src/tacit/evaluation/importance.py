@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tacit._typing import Array, Key
+from tacit.evaluation.row_key import row_key
 from tacit.inference.procedure import evidence
 from tacit.models import AbstractConditional, LatentModel
 
@@ -44,7 +45,8 @@ def importance(
     """Estimates of `log p(y | x)` for rows y (n, d) and x (n, p) or None, from S draws of q each.
 
     `observed` (n, d) marks the cells that are present, None where all are; missing ones are 0 in y. Rows are
-    worked off in tiles, so memory does not grow with n. Source: Burda et al. 2016; the bias: Nowozin 2018.
+    worked off in tiles, so memory does not grow with n. A row's draws depend on what it holds, not on its place: its
+    estimate is the same in any table. Source: Burda et al. 2016; the bias: Nowozin 2018.
     """
     n = len(y)
     tiles = -(-n // TILE)
@@ -57,13 +59,13 @@ def importance(
         return jnp.asarray(whole, dtype).reshape(tiles, TILE, -1)
 
     rows = tiled(y), tiled(x), tiled(observed, bool)
-    found = _over_tiles(model, posterior, rows, jax.random.split(key, tiles), num_samples)
+    found = _over_tiles(model, posterior, rows, key, num_samples)
     return Estimates(*(np.asarray(a, np.float64).reshape(-1)[:n] for a in found))
 
 
 @eqx.filter_jit
-def _over_tiles(model: Any, posterior: Any, rows: tuple[Any, ...], keys: Array, num_samples: int) -> Estimates:
-    def row(key: Array, y: Array, x: Any, observed: Any) -> Estimates:
+def _over_tiles(model: Any, posterior: Any, rows: tuple[Any, ...], key: Array, num_samples: int) -> Estimates:
+    def row(y: Array, x: Any, observed: Any) -> Estimates:
         context = model.context(x)
         q, prior = posterior(evidence(y, x, observed)), model.prior(context)
 
@@ -72,7 +74,7 @@ def _over_tiles(model: Any, posterior: Any, rows: tuple[Any, ...], keys: Array, 
             likelihood = model.log_likelihood(z, context, y, observed)
             return likelihood + prior.log_prob(z) - q.log_prob(z)
 
-        log_w = jax.vmap(log_weight)(jax.random.split(key, num_samples))
+        log_w = jax.vmap(log_weight)(jax.random.split(row_key(key, y, x, observed), num_samples))
         log_p = jax.nn.logsumexp(log_w) - jnp.log(num_samples)
         variance = jnp.var(jnp.exp(log_w - log_p), ddof=1)  # of w / p
         return Estimates(
@@ -83,9 +85,5 @@ def _over_tiles(model: Any, posterior: Any, rows: tuple[Any, ...], keys: Array, 
             jnp.std(log_w, ddof=1) / jnp.sqrt(num_samples),
         )
 
-    def tile(inputs: tuple[Array, tuple[Any, ...]]) -> Estimates:
-        key, rows = inputs
-        return jax.vmap(row)(jax.random.split(key, TILE), *rows)
-
-    found: Estimates = jax.lax.map(tile, (keys, rows))
+    found: Estimates = jax.lax.map(lambda rows: jax.vmap(row)(*rows), rows)
     return found

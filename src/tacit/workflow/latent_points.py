@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 from tacit._typing import Array
 from tacit.data.decode import decode
@@ -56,6 +55,8 @@ def best_events(schema: Schema, found: Float[np.ndarray, "n m"]) -> Float[np.nda
     for place, (_, size) in enumerate(layout.categorical, start=layout.span("categorical").start):
         y[:, place] = found[:, start : start + size].argmax(axis=1)
         start += size
+    from scipy import stats  # costly to import, and few commands need it
+
     y[:, layout.span("poisson")] = stats.poisson.median(np.maximum(found[:, start:], 1e-12))
     for name in set(layout.normal) & set(layout.bernoulli):
         zero = y[:, layout.index("bernoulli", name)] == 0
