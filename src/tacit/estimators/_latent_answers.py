@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import os
 import warnings
 from numbers import Integral
@@ -29,7 +30,7 @@ from tacit.workflow.latent_table import LatentTable
 from tacit.workflow.latent_tiles import SAMPLES
 
 
-class LatentAnswers:
+class LatentAnswers(abc.ABC):
     """The questions. Rows may be any frame, dict or array; columns are found by name, those of an array by place."""
 
     schema_: Schema
@@ -122,13 +123,13 @@ class LatentAnswers:
         check_is_fitted(self)
         persistence.save(self.model_, path, manifest=self._manifest, force=force)
 
+    @abc.abstractmethod
     def _code(self, rows: Rows) -> Any:
         """What `reconstruct` decodes of every row."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _events(self, Z: np.ndarray) -> np.ndarray:
         """Codes as latent events (n, ...); raises `UsageError` for another shape."""
-        raise NotImplementedError
 
     def _names(self) -> tuple[str, ...]:
         """The columns of the table that was fitted, in order."""

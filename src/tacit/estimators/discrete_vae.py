@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -12,28 +10,19 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from tacit._errors import DataError, TacitWarning, UsageError
-from tacit.data.check import check
+from tacit._errors import UsageError
 from tacit.data.encode import Rows
-from tacit.estimators import _tables
-from tacit.estimators._checks import check_weight
 from tacit.estimators._density import DensityEstimator
-from tacit.estimators._latent_answers import LatentAnswers
+from tacit.estimators._latent_fit import LatentFitting, saved_parameters
 from tacit.estimators._latent_settings import LATENT, gradient_of, objective_of, samples_of, training_of
-from tacit.estimators._random import seed_of
 from tacit.gradients import AbstractGradient
-from tacit.inference.fit import quiet
 from tacit.models import AbstractLatent, BernoulliLatent, CategoricalLatent, CategoricalsLatent
 from tacit.workflow.latent_diagnosis import state_probabilities
-from tacit.workflow.latent_file import latent_manifest
-from tacit.workflow.latent_fit import FittedLatent, fit_latent
+from tacit.workflow.latent_fit import FittedLatent
 from tacit.workflow.latent_plan import LatentPlan
-from tacit.workflow.latent_record import latent_record
-from tacit.workflow.latent_rows import BITS, encode_rows, read_columns
 from tacit.workflow.latent_table import LatentTable
 
 NAME = "discrete-vae"
@@ -46,7 +35,7 @@ def _has_one_latent(estimator: Any) -> bool:
 
 
 class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
-    LatentAnswers, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator
+    LatentFitting, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator
 ):
     """A density of a table by a code of discrete latents: `n_latents` of them, of `n_states` states each.
 
@@ -183,39 +172,7 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
         `sample_weight` (n,) counts a row as so many (0 leaves it out); rows of equal `groups` (n,) are set aside
         together.
         """
-        plan, seed = plan_of(self), seed_of(self.random_state)
-        self._kind, table = _tables.kind_of(X), _tables.read(self, X, reset=True)
-        weight = check_weight(sample_weight, len(table))
-        labels = None if groups is None else np.asarray(groups)
-        if labels is not None and labels.shape != (len(table),):
-            raise DataError(f"shape {labels.shape}.", where="groups", mend="Give one label a row.")
-        if weight is not None and not weight.all():
-            counted = np.flatnonzero(weight)
-            table, weight = table.take(counted), weight[counted]
-            labels = None if labels is None else labels[counted]
-        schema = read_columns(table, self.likelihood, self.types)
-        rows = encode_rows(schema, table)
-        if weight is not None:
-            rows = replace(rows, weight=weight)
-        if labels is not None:
-            rows = replace(rows, group=np.unique(labels, return_inverse=True)[1].reshape(-1))
-        fitted = fit_latent(schema, rows, plan, seed=seed, progress=_print if self.verbose else quiet)
-        plain = all(column.levels == BITS for column in schema.columns)  # nothing to check, and columns are many
-        checked = None if plain else check(table, schema)
-        asked = {"likelihood": self.likelihood, "seed": seed}
-        self.record_ = latent_record(table, checked, rows, plan, fitted, None, asked=asked, title=table.source)
-        self._publish(fitted)
-        self._manifest = {
-            **latent_manifest(fitted.model, self.record_),
-            "estimator": {"kind": self._kind, "names": list(table.names), "parameters": self._parameters(seed)},
-        }
-        for finding in self.findings_:
-            if finding.severity == "warning":
-                warnings.warn(str(finding), TacitWarning, stacklevel=3)
-        judged = np.isfinite(self.history_["validation"]).any()
-        if judged and self.verdict_ == "ran out of steps" and self.preset != "fast":
-            message = "training ended while the bound on the rows set aside still rose; raise max_iter."
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        self._fit(X, plan_of(self), sample_weight, groups)
         return self
 
     def transform(self, X: Any, states: bool = False) -> Float[np.ndarray, "n w"] | Int[np.ndarray, "n l"]:
@@ -241,13 +198,8 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
         return self.responsibilities(X).argmax(axis=1)
 
     def _publish(self, fitted: FittedLatent) -> None:
-        self.model_, self.schema_ = fitted.model, fitted.model.schema
-        self.kl_per_latent_, self.usage_ = fitted.diagnosis.rate, fitted.diagnosis.usage
-        trained = fitted.trained
-        self.history_ = {"training": trained.training, "validation": trained.validation}
-        self.verdict_, self.n_iter_ = str(trained.verdict), int(trained.epochs)
-        self.converged_ = self.verdict_ == "converged"
-        self.findings_ = list(fitted.findings)
+        super()._publish(fitted)
+        self.usage_ = fitted.diagnosis.usage
 
     def _probabilities(self, rows: Rows) -> Float[np.ndarray, "n l k"]:
         return np.asarray(state_probabilities(self.model_.posteriors(rows)))
@@ -277,15 +229,6 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
     @property
     def _n_features_out(self) -> int:
         return self.n_latents * (1 if self.n_states == 2 else self.n_states)
-
-    def _parameters(self, seed: int) -> dict[str, Any]:
-        """The parameters as JSON; objects are left out."""
-        given = {**self.get_params(deep=False), "random_state": seed}
-        given["hidden_layer_sizes"] = [int(width) for width in self.hidden_layer_sizes]
-        given["types"] = None if self.types is None else dict(self.types)
-        return {
-            name: value for name, value in given.items() if isinstance(value, str | int | float | list | dict | None)
-        }
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -321,29 +264,9 @@ def plan_of(given: Any) -> LatentPlan:
 
 def from_file(model: LatentTable, found: dict[str, Any]) -> DiscreteVAE:
     """The estimator of a model file's model and manifest; raises what a manifest that is not one of ours raises."""
-    record = found["record"]
     latent = model.latent
     shape = {"n_latents": getattr(latent, "d", 1), "n_states": getattr(latent, "k", 2)}
-    columns = [column.name for column in model.schema.columns]
-    saved = found.get("estimator", {"kind": "dict", "names": columns, "parameters": {}})
-    if saved["kind"] not in _tables.KINDS:
-        raise KeyError(saved["kind"])
-    estimator = DiscreteVAE(**{**saved["parameters"], **shape})
-    estimator._manifest = {key: value for key, value in found.items() if key not in ("format", "tacit", "class")}
-    estimator._kind, estimator.n_features_in_ = saved["kind"], len(saved["names"])
-    if saved["kind"] != "numpy":
-        estimator.feature_names_in_ = np.array(saved["names"], dtype=object)
-    estimator.record_, estimator.model_, estimator.schema_ = record, model, model.schema
-    estimator.kl_per_latent_ = np.array(record["code"]["rates"], float)
-    estimator.usage_ = np.array(record["code"]["usage"], float)
-    training = record["training"]
-    estimator.history_ = {
-        name: np.array(training[name], float) for name in ("training", "validation") if name in training
-    }
-    estimator.verdict_ = record["verdict"]["status"]
-    estimator.converged_, estimator.n_iter_ = estimator.verdict_ == "converged", int(training["epoch"][-1])
+    estimator = DiscreteVAE(**{**saved_parameters(model, found)["parameters"], **shape})
+    estimator._from_file(model, found)
+    estimator.usage_ = np.array(found["record"]["code"]["usage"], float)
     return estimator
-
-
-def _print(stage: str, done: int, total: int) -> None:
-    print(f"{stage}: {done} of {total}")
