@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tacit.evaluation.importance import importance
-from tacit.evaluation.row_key import row_key
+from tacit.evaluation.row_key import error_over_draws, row_key
 from tacit.models import (
     CategoricalLatent,
     ColumnFamily,
@@ -53,3 +53,20 @@ def test_a_row_has_the_same_estimate_in_any_table() -> None:
     np.testing.assert_allclose(importance(model, posterior, y[3:4], None, **settings).log_p, whole[3:4], rtol=1e-6)
     random = jax.vmap(lambda row: jax.random.key_data(row_key(keys[5], row)))(jnp.asarray(y))
     assert len(np.unique(random, axis=0)) == len(y)  # and rows that differ have draws of their own
+
+
+def test_the_error_of_a_mean_counts_rows_that_share_their_draws_once() -> None:
+    """Against the spread of the mean over 300 keys, for rows of which some are equal."""
+    key = jax.random.key(2)
+    y = np.repeat(np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 0.5]]), [6, 3, 1], axis=0)
+    spread, share = np.repeat([0.5, 1.0, 2.0], [6, 3, 1]), np.full(10, 0.1)
+    cells = jnp.asarray(np.nan_to_num(y, nan=0.0))
+
+    def mean(key: jax.Array) -> jax.Array:
+        noise = jax.vmap(lambda row: jax.random.normal(row_key(key, row)))(cells)
+        return jnp.sum(share * spread * noise)
+
+    means = jax.vmap(mean)(jax.random.split(key, 300))
+    told = error_over_draws(spread, share, y)
+    assert abs(np.std(means) / told - 1) < 4 / np.sqrt(600)
+    assert told > 1.5 * np.sqrt(np.sum((share * spread) ** 2))

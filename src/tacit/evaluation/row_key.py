@@ -1,4 +1,4 @@
-"""A random key for a row, from what the row holds."""
+"""A random key for a row, from what the row holds; and what that means for the error of a mean over rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from tacit._typing import Key
 
@@ -26,3 +27,17 @@ def row_key(key: Key, *cells: Any) -> Key:
     odd = jnp.asarray(places * np.uint32(2654435761) | np.uint32(1))
     mixed = (bits ^ (bits >> 15)) * odd
     return jax.random.fold_in(key, jnp.sum(mixed ^ (mixed >> 13), dtype=jnp.uint32))
+
+
+def error_over_draws(error: Float[np.ndarray, " n"], share: Float[np.ndarray, " n"], *cells: Any) -> float:
+    """The Monte Carlo error of `sum_n share_n value_n`, where rows with equal cells (n, d) have the same draws.
+
+    Errors of rows that differ are independent; those of rows that are equal add up.
+
+    >>> error, share = np.ones(4), np.full(4, 0.25)
+    >>> error_over_draws(error, share, np.arange(4.0)[:, None]), error_over_draws(error, share, np.zeros((4, 1)))
+    (0.5, 1.0)
+    """
+    held = np.column_stack([np.nan_to_num(np.asarray(a, np.float64), nan=np.inf) for a in cells if a is not None])
+    _, row = np.unique(held, axis=0, return_inverse=True)
+    return float(np.sqrt(np.sum(np.bincount(row.reshape(-1), share * error) ** 2)))

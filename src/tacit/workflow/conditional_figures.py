@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from tacit.data.encode import Rows
 from tacit.evaluation.result import Kind, Result, mean_result
+from tacit.evaluation.row_key import error_over_draws
 from tacit.workflow.conditional_table import ConditionalTable
 
 BOUND = "relaxed ELBO"
@@ -58,7 +59,7 @@ def judge(
     shares = shares / shares.sum()
 
     def mean(name: str, values: np.ndarray, kind: Kind, error: Any = None, bias: Any = None) -> Result:
-        noise = None if error is None else float(np.sqrt(np.sum((shares * error) ** 2)))
+        noise = None if error is None else error_over_draws(error, shares, x, rows.y)
         return mean_result(
             name,
             values,

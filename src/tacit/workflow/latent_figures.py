@@ -12,6 +12,7 @@ from jaxtyping import Float
 from tacit.data.encode import Rows
 from tacit.distributions import AbstractEnumerable
 from tacit.evaluation.result import Kind, Result, mean_result
+from tacit.evaluation.row_key import error_over_draws
 from tacit.workflow.latent_table import LatentTable
 from tacit.workflow.latent_tiles import SAMPLES
 
@@ -50,7 +51,7 @@ def judge_latent(
     shares = shares / shares.sum()
 
     def mean(name: str, values: np.ndarray, kind: Kind, error: Any = None, bias: Any = None) -> Result:
-        noise = None if error is None else float(np.sqrt(np.sum((shares * error) ** 2)))
+        noise = None if error is None else error_over_draws(error, shares, rows.y)
         told = None if bias is None else float(shares @ bias)
         over: dict[str, Any] = {"weight": weight, "groups": groups, "reference": model.schema.reference()}
         return mean_result(name, values, kind=kind, monte_carlo_error=noise, bias=told, **over)
