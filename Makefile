@@ -25,10 +25,10 @@ test-slow: $(READY)
 check: format lint types layers docs test
 
 format: $(READY)
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff format --no-cache --check .
 
 lint: $(READY)
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 
 types: $(READY)
 	$(BIN)/mypy

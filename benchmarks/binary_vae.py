@@ -22,12 +22,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tacit.gradients.names import GRADIENTS
 
 from benchmarks._binary_images import binary_images
 from benchmarks._common import report
 from tacit.data.batch import Batch
 from tacit.evaluation.importance import importance
+from tacit.gradients.names import GRADIENTS
 from tacit.inference.optimizers import Descent
 from tacit.models import Decoder, LatentModel, Prior, Recognition
 from tacit.models.columns import ColumnFamily
