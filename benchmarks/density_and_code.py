@@ -26,7 +26,8 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from benchmarks._common import report
 from tacit.data.batch import Batch
-from tacit.evaluation.code import code, latent_mean
+from tacit.evaluation.code import code
+from tacit.evaluation.latent_use import latent_mean
 from tacit.evaluation.log_likelihood import listed
 from tacit.evaluation.mutual_information import mutual_information
 from tacit.gradients import LeaveOneOut
@@ -83,8 +84,7 @@ def figures(model: Any, encoder: Any, rows: Batch, labels: dict[str, np.ndarray]
     found = code(model, encoder, rows, key=key)
 
     def shares(batch: Batch) -> np.ndarray:
-        q = jax.vmap(lambda y: latent_mean(encoder((y, None))))(jnp.asarray(batch.y))
-        return np.asarray(q).reshape(len(batch.y), -1)
+        return latent_mean(jax.vmap(lambda y: encoder((y, None)))(jnp.asarray(batch.y))).reshape(len(batch.y), -1)
 
     q = shares(rows)
     best = q.reshape(len(q), *q.shape[1:])

@@ -47,7 +47,7 @@ def test_a_relaxation_without_a_closed_marginal_is_an_estimate(lines: Any, tiny:
     bound, relaxed, discretised = moments.evaluate(*lines)
     assert [relaxed.kind, discretised.kind] == ["estimate", "exact"]
     assert relaxed.monte_carlo_error > 0
-    assert relaxed.bias <= 0
+    assert abs(relaxed.bias) < relaxed.monte_carlo_error  # what the jackknife leaves
     assert bound.value < relaxed.value
     assert "compare_exact=True" in discretised.note
     assert moments.component_labels_ == []

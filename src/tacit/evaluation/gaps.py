@@ -16,6 +16,7 @@ from tacit.data.batch import Batch
 from tacit.distributions import AbstractReparameterised
 from tacit.evaluation.log_likelihood import LogLikelihood
 from tacit.evaluation.result import Result, paired_difference
+from tacit.evaluation.row_key import error_over_draws
 from tacit.evaluation.rows import AbstractOfRow, kinds, over_rows
 from tacit.gradients import AbstractGradient, Enumeration, LeaveOneOut, StickingTheLanding
 from tacit.inference.bound import bound_of_row
@@ -128,7 +129,7 @@ def gaps(
     share = share / share.sum()
 
     def noise(errors: Float[np.ndarray, " n"]) -> float:
-        return float(np.sqrt(np.sum((share * errors) ** 2)))
+        return error_over_draws(errors, share, rows.y, rows.x, rows.mask)
 
     kept: dict[str, Any] = {"weight": rows.weight, "groups": groups}
     amortisation = paired_difference("amortisation gap", after, before, kinds=("lower bound", "exact"), **kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,9 +14,10 @@ from numpy.typing import ArrayLike
 from tacit._errors import UsageError
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
-from tacit.evaluation.pareto import TRUSTED
-from tacit.evaluation.quadrature import TOLERANCE, integrable, quadrature
+from tacit.evaluation.pareto import in_words
+from tacit.evaluation.quadrature import MOST, TOLERANCE, integrable, quadrature
 from tacit.evaluation.result import Result, mean_result
+from tacit.evaluation.row_key import error_over_draws
 from tacit.evaluation.rows import TILE, AbstractOfRow, kinds, over_rows
 from tacit.evaluation.weights import Weighted, weighted
 from tacit.models import AbstractConditional, LatentModel
@@ -57,6 +59,7 @@ def log_likelihood(
     groups: ArrayLike | None = None,
     offset: ArrayLike | None = None,
     reference: str = "",
+    nodes: Mapping[int, int] = MOST,
 ) -> LogLikelihood:
     """The mean of `log p(y | x)` over rows, in nats a row.
 
@@ -76,6 +79,7 @@ def log_likelihood(
         groups: (n,) rows that belong together.
         offset: (n,) added to every row: the log Jacobian that makes it a density in the user's units.
         reference: what the density is over.
+        nodes: of a quadrature, intervals at most by the number of latents.
 
     >>> import jax.numpy as jnp
     >>> from tacit.distributions import Bernoulli, Categorical
@@ -95,7 +99,7 @@ def log_likelihood(
         found = mean_result("log-likelihood", values, note="states listed", **shared)
         return LogLikelihood(values, method, (found,))
     if method == "quadrature":
-        integrals = quadrature(model, posterior, rows)
+        integrals = quadrature(model, posterior, rows, most=nodes)
         worst, values = float(np.max(integrals.error)), integrals.log_p + shift
         kind: Any = "exact" if worst <= TOLERANCE else "estimate"
         note = f"quadrature, largest error of a row {worst:.1g}"
@@ -107,7 +111,8 @@ def log_likelihood(
         mend = "Give the encoder that the model was trained with."
         raise UsageError("there is no q to draw from.", where="log_likelihood", mend=mend)
     drawn = weighted(model, posterior, rows, num_samples=num_samples, key=key)
-    return LogLikelihood(drawn.jackknife + shift, method, _results(drawn, num_samples, shift, shared), drawn)
+    cells = (rows.y, rows.x, rows.mask)
+    return LogLikelihood(drawn.jackknife + shift, method, _results(drawn, num_samples, shift, cells, shared), drawn)
 
 
 def listed(model: LatentModel, rows: Batch) -> Float[np.ndarray, " n"]:
@@ -118,16 +123,17 @@ def listed(model: LatentModel, rows: Batch) -> Float[np.ndarray, " n"]:
     return np.asarray(over_rows(_Marginal(), model, None, rows, key=jax.random.key(0), tile=tile), np.float64)
 
 
-def _results(drawn: Weighted, num_samples: int, shift: np.ndarray, shared: dict[str, Any]) -> tuple[Result, ...]:
+def _results(
+    drawn: Weighted, num_samples: int, shift: np.ndarray, cells: tuple[Any, ...], shared: dict[str, Any]
+) -> tuple[Result, ...]:
     weight = np.ones(len(shift)) if shared["weight"] is None else np.asarray(shared["weight"], np.float64)
     share = weight / weight.sum()
 
     def over_draws(errors: np.ndarray) -> float:
-        return float(np.sqrt(np.sum((share * errors) ** 2)))
+        return error_over_draws(errors, share, *cells)
 
     noise, most = over_draws(drawn.error), 4 * num_samples
-    doubtful = float(share @ (drawn.k_hat > TRUSTED))
-    note = f"jackknife of {most:,} draws; Pareto k-hat above {TRUSTED} on {doubtful:.1%} of rows"
+    note = f"jackknife of {most:,} draws; {in_words(drawn.k_hat, share)}"
     errors: dict[str, Any] = {"monte_carlo_error": noise, "bias": float(share @ drawn.jackknife_bias)}
     name = "log-likelihood"
     best = mean_result(name, drawn.jackknife + shift, kind="estimate", note=note, **errors, **shared)

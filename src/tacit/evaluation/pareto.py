@@ -8,9 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from tacit._errors import UsageError
+from tacit.data.findings import Finding
 
 TRUSTED = 0.7  # above, a mean of weights converges too slowly to be believed
 LEAST = 25  # draws below which a tail is not judged
+MANY = 0.1  # share of rows with a tail that is not to be trusted, from which on a person is told
 _PRIOR, _PULL = 0.5, 10  # the shape is drawn towards 1/2 as if by ten more draws
 
 
@@ -68,3 +70,33 @@ def k_hat(log_w: Float[np.ndarray, "n s"]) -> Float[np.ndarray, " n"]:
     exceedances = weights[:, 1:] - weights[:, :1]
     shape = generalised_pareto(np.where(exceedances > 1e-12, exceedances, 0.0))
     return (m * shape + _PULL * _PRIOR) / (m + _PULL)
+
+
+def in_words(k_hat: Float[np.ndarray, " n"], share: Float[np.ndarray, " n"]) -> str:
+    """How many rows (by their shares of the weight) have weights that are not to be trusted.
+
+    >>> in_words(np.array([0.2, 0.9]), np.array([0.75, 0.25]))
+    'Pareto k-hat above 0.7 on 25.0% of rows'
+    """
+    return f"Pareto k-hat above {TRUSTED} on {share @ (k_hat > TRUSTED):.1%} of rows"
+
+
+def findings(k_hat: Float[np.ndarray, " n"], share: Float[np.ndarray, " n"], draws: int) -> list[Finding]:
+    """A warning where that is so of many rows.
+
+    >>> [finding.code for finding in findings(np.array([0.2, 0.9]), np.array([0.75, 0.25]), 256)]
+    ['importance-weights']
+    """
+    doubtful = float(share @ (k_hat > TRUSTED))
+    if doubtful <= MANY:
+        return []
+    message = (
+        f"The importance weights cannot be trusted: on {doubtful:.0%} of the rows a few of the {draws:,} draws carry "
+        f"nearly all of the weight (Pareto k-hat above {TRUSTED}). The log-likelihood may be off, most likely too low, "
+        "by more than its errors say."
+    )
+    mend = (
+        f"Use more draws (n_mc_samples={4 * draws}), train longer or q with more hidden units; one or two normal "
+        "latents, and up to 65,536 states, need no draws."
+    )
+    return [Finding("warning", "importance-weights", message, mend=mend)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -72,13 +73,18 @@ class _Integral(AbstractOfRow):
 
 
 def quadrature(
-    model: LatentModel, posterior: AbstractConditional | None, rows: Batch, *, tolerance: float = TOLERANCE
+    model: LatentModel,
+    posterior: AbstractConditional | None,
+    rows: Batch,
+    *,
+    tolerance: float = TOLERANCE,
+    most: Mapping[int, int] = MOST,
 ) -> Integrals:
     """`log p(y | x) = log int p(z | x) p(y | z, x) dz` of every row, for one or two normal latents, in nats.
 
     The nodes lie about q (about the prior where `posterior` is None) and are doubled for the rows whose figure still
-    changes by more than `tolerance`; `error` is the last change, which overstates what remains. Raises
-    `UsageError` for other latents.
+    changes by more than `tolerance`, up to `most` intervals a latent; `error` is the last change, which overstates
+    what remains. Raises `UsageError` for other latents.
 
     >>> from tacit.models import Constant, AbstractConditional
     >>> class Noisy(AbstractConditional):
@@ -101,7 +107,7 @@ def quadrature(
         log_p[open_rows], error[open_rows] = fine, np.abs(np.asarray(fine, np.float64) - coarse)
         intervals *= 2
         settled = error[open_rows] <= tolerance  # false where not a number
-        open_rows = open_rows[~settled] if intervals <= MOST[dimensions] else open_rows[:0]
+        open_rows = open_rows[~settled] if intervals <= most[dimensions] else open_rows[:0]
     return Integrals(log_p, error)
 
 

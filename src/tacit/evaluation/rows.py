@@ -16,6 +16,7 @@ from tacit._errors import UsageError
 from tacit._typing import Array, Key
 from tacit.data.batch import Batch
 from tacit.distributions import AbstractDistribution
+from tacit.evaluation.row_key import row_key
 from tacit.inference.procedure import evidence
 from tacit.models import AbstractConditional, LatentModel
 
@@ -41,17 +42,17 @@ def tiles(
 ) -> Iterator[PyTree]:
     """The figures of `tile` rows after `tile` rows, NumPy arrays (t, ...).
 
-    The key of a row depends on `key` and its place among the rows, so figures do not change with `tile`. `rows` holds
-    y (n, d), x (n, p) or None and mask (n, d) or None; weights and indices are not read.
+    The key of a row depends on `key` and on what the row holds, not on its place: its figures are the same in any table
+    and with any `tile`. `rows` holds y (n, d), x (n, p) or None and mask (n, d) or None; weights and indices are not
+    read.
     """
     n = _number(rows)
-    tile = min(tile, n)
+    tile = min(tile, 1 << (n - 1).bit_length())  # few sizes, since each is compiled
     for begin in range(0, n, tile):
-        places = np.arange(begin, begin + tile)
-        inside = np.minimum(places, n - 1)  # the last tile is filled up with the last row
+        inside = np.minimum(np.arange(begin, begin + tile), n - 1)  # the last tile is filled up with the last row
         y, x = (None if a is None else jnp.asarray(np.asarray(a)[inside], float) for a in (rows.y, rows.x))
         observed = None if rows.mask is None else jnp.asarray(np.asarray(rows.mask)[inside])
-        found = _tile(of_row, model, posterior, key, jnp.asarray(places), y, x, observed)
+        found = _tile(of_row, model, posterior, key, y, x, observed)
         yield jax.tree.map(lambda a: np.asarray(a)[: min(tile, n - begin)], found)  # noqa: B023
 
 
@@ -70,13 +71,11 @@ def over_rows(
 
 
 @eqx.filter_jit
-def _tile(
-    of_row: AbstractOfRow, model: Any, posterior: Any, key: Array, places: Array, y: Array, x: Any, observed: Any
-) -> PyTree:
-    def one(place: Array, y: Array, x: Any, observed: Any) -> PyTree:
-        return of_row(jax.random.fold_in(key, place), model, posterior, y, x, observed)
+def _tile(of_row: AbstractOfRow, model: Any, posterior: Any, key: Array, y: Array, x: Any, observed: Any) -> PyTree:
+    def one(y: Array, x: Any, observed: Any) -> PyTree:
+        return of_row(row_key(key, y, x, observed), model, posterior, y, x, observed)
 
-    return jax.vmap(one)(places, y, x, observed)
+    return jax.vmap(one)(y, x, observed)
 
 
 def subset(rows: Batch, which: np.ndarray) -> Batch:

@@ -8,14 +8,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from tacit._errors import UsageError
 from tacit._typing import Array, Key, Scalar
-from tacit.data.batch import Batch
 from tacit.evaluation.result import Result, mean_result, paired_difference
-from tacit.evaluation.rows import AbstractOfRow, over_rows
 from tacit.inference.procedure import evidence
 from tacit.models import AbstractConditional, LatentModel
+
+_AT_ONCE = 64  # rows
 
 
 class Sandwich(NamedTuple):
@@ -28,27 +29,29 @@ class Sandwich(NamedTuple):
     upper_of_rows: np.ndarray
 
 
-class _Bounds(AbstractOfRow):
-    """Both bounds of one row drawn from the model: of S draws of q, and of S - 1 with the latent that made the row."""
+@eqx.filter_jit
+def _bounds(
+    model: LatentModel, posterior: Any, keys: Key, x: Array | None, num_samples: int
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """Both bounds of rows drawn from the model: of S draws of q, and of S - 1 with the latent that made the row."""
 
-    num_samples: int
-
-    def __call__(
-        self, key: Key, model: LatentModel, posterior: Any, y: Array, x: Any, observed: Any
-    ) -> tuple[Scalar, Scalar]:
-        key_row, key_q = jax.random.split(key)
+    def row(inputs: tuple[Key, Array | None]) -> tuple[Scalar, Scalar]:
+        (key_row, key_q), x = jax.random.split(inputs[0]), inputs[1]
         context = model.context(x)
         truth, event = model.sample(key_row, x)
-        q, prior = posterior(evidence(event, x, observed)), model.prior(context)
+        q, prior = posterior(evidence(event, x, None)), model.prior(context)
 
         def log_weight(z: Array) -> Scalar:
-            return model.log_likelihood(z, context, event, observed) + prior.log_prob(z) - q.log_prob(z)
+            return model.log_likelihood(z, context, event) + prior.log_prob(z) - q.log_prob(z)
 
-        keys = jax.random.split(key_q, self.num_samples)
-        log_w = jax.lax.map(lambda key: log_weight(q.sample(key)), keys, batch_size=min(64, self.num_samples))
+        keys = jax.random.split(key_q, num_samples)
+        log_w = jax.lax.map(lambda key: log_weight(q.sample(key)), keys, batch_size=min(64, num_samples))
         with_truth = log_w.at[0].set(log_weight(truth))
-        scale = jnp.log(self.num_samples)
+        scale = jnp.log(num_samples)
         return jax.nn.logsumexp(log_w) - scale, jax.nn.logsumexp(with_truth) - scale
+
+    found: tuple[Array, Array] = jax.lax.map(row, (keys, x), batch_size=min(_AT_ONCE, len(keys)))
+    return found
 
 
 def sandwich(
@@ -79,9 +82,8 @@ def sandwich(
         raise UsageError(f"{n} rows of {num_samples} draws give no bounds.", mend="Use at least 1 row and 2 draws.")
     if x is not None and len(x) != n:
         raise UsageError(f"{len(x)} rows of covariates do not fit {n} rows.", where="x", mend="Give one a row.")
-    shape = eqx.filter_eval_shape(lambda: model.sample(key, None if x is None else jnp.asarray(x[0], float))[1]).shape
-    rows = Batch(np.zeros((n, *shape)), x, None, None, None)  # only their shape is used
-    found = over_rows(_Bounds(num_samples), model, posterior, rows, key=key)
+    known = None if x is None else jnp.asarray(x, float)
+    found = _bounds(model, posterior, jax.random.split(key, n), known, num_samples)
     lower, upper = (np.asarray(values, np.float64) for values in found)
     note = f"{num_samples:,} draws, rows drawn from the model"
     kinds: Any = ("upper bound", "lower bound")

@@ -15,6 +15,7 @@ from scipy.special import expit, gammaln, log_softmax, logsumexp
 
 from tacit._errors import UsageError
 from tacit._typing import Array
+from tacit.data.batch import Batch
 from tacit.data.column import Column
 from tacit.data.covariates import Covariates
 from tacit.data.decode import decode
@@ -30,8 +31,8 @@ from tacit.distributions.predictive import (
     NormalMixturePrediction,
     PoissonMixturePrediction,
 )
-from tacit.evaluation.importance import importance
 from tacit.evaluation.result import Kind
+from tacit.evaluation.weights import weighted
 from tacit.models.predictive import discretised, is_exact, predictive
 from tacit.training.population import take
 
@@ -188,14 +189,18 @@ class ConditionalTable:
         return logsumexp(log_weights + component_log_densities(stack, rows.y), axis=1) + rows.log_jacobian
 
     def estimates(self, x: Float[np.ndarray, "n p"], rows: Rows) -> tuple[np.ndarray, ...]:
-        """By importance sampling from q: log density, its error and bias, the bound and its error, (n,) each."""
+        """By importance sampling from q, with the jackknife: log density, its error and bias, the bound and its error."""
         size = jax.tree.leaves(eqx.filter(self.members, eqx.is_array_like))[0].shape[0]
         keys = jax.random.split(jax.random.key(_SEED), size)
+        batch = Batch(rows.y, x, None, None, None)
         found = [
-            importance(take(self.members, m), take(self.posteriors, m), rows.y, x, num_samples=SAMPLES, key=keys[m])
+            weighted(take(self.members, m), take(self.posteriors, m), batch, num_samples=SAMPLES // 4, key=keys[m])
             for m in range(size)
         ]
-        log_p, error, bias, elbo, elbo_error = (np.stack(parts) for parts in zip(*found, strict=True))
+        log_p, error, bias, elbo, elbo_error = (
+            np.stack([getattr(one, name) for one in found])
+            for name in ("jackknife", "error", "jackknife_bias", "elbo", "elbo_error")
+        )
         share = np.exp(log_p - logsumexp(log_p, axis=0))  # each member's part of the density
         together = logsumexp(log_p, axis=0) - np.log(size)
         spread = np.sqrt(np.sum((share * error) ** 2, axis=0))

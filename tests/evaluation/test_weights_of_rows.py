@@ -1,19 +1,23 @@
-"""Importance sampling of rows without covariates and with cells missing, against the states listed."""
+"""Importance weights of rows with cells missing, against the states listed; what a row's draws depend on."""
 
 from __future__ import annotations
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tacit.evaluation.importance import importance
+from tacit.data.batch import Batch
+from tacit.evaluation.pareto import findings
 from tacit.evaluation.row_key import error_over_draws, row_key
+from tacit.evaluation.weights import weighted
 from tacit.models import (
     CategoricalLatent,
     ColumnFamily,
     ColumnInputs,
     Decoder,
     LatentModel,
+    NormalLatent,
     Prior,
     Recognition,
 )
@@ -31,11 +35,18 @@ def test_estimates_meet_the_listed_states_of_the_cells_that_are_present() -> Non
     rng = np.random.default_rng(0)
     observed = rng.random((70, 4)) < 0.7
     y = np.where(observed, rng.integers(0, 2, (70, 4)), 0).astype(np.float32)
-    found = importance(model, posterior, y, None, num_samples=400, key=keys[5], observed=observed)
+    observed[:2] = [[False], [True]]
+    y[0] = 0
+    found = weighted(model, posterior, Batch(y, None, observed, None, None), num_samples=100, key=keys[5])
     exact = jax.vmap(lambda y, o: log_marginal(model, y, None, o))(jnp.asarray(y), jnp.asarray(observed))
-    z = (found.log_p - found.bias - np.asarray(exact)) / np.maximum(found.error, 1e-6)
+    z = (found.jackknife - np.asarray(exact)) / np.maximum(found.error, 1e-6)
     assert np.abs(z).max() < 5.0
     assert np.sqrt(np.mean(z**2)) > 0.5  # the errors are not too wide either
+    empty = ~observed.any(axis=1)
+    assert empty[0]
+    for values in (found.jackknife, found.error, found.bias, found.jackknife_bias, *found.bounds.T):
+        np.testing.assert_array_equal(values[empty], 0.0)  # nothing has the density 1, known without draws
+    assert np.all(found.elbo[empty] < 0)  # that of q, which is not the prior
 
 
 def test_a_row_has_the_same_estimate_in_any_table() -> None:
@@ -47,10 +58,15 @@ def test_a_row_has_the_same_estimate_in_any_table() -> None:
         ColumnInputs(0, 4, (), None), Dense.init(keys[3], 4, ()), Linear.init(keys[4], 4, 3), latent
     )
     y = np.array(np.unravel_index(np.arange(16), (2, 2, 2, 2))).T.astype(np.float32)
-    settings = {"num_samples": 8, "key": keys[5]}
-    whole = importance(model, posterior, y, None, **settings).log_p
-    np.testing.assert_allclose(importance(model, posterior, y[::-1], None, **settings).log_p[::-1], whole, rtol=1e-6)
-    np.testing.assert_allclose(importance(model, posterior, y[3:4], None, **settings).log_p, whole[3:4], rtol=1e-6)
+
+    def figures(y: np.ndarray, tile: int = 64) -> np.ndarray:
+        rows = Batch(y, None, None, None, None)
+        return weighted(model, posterior, rows, num_samples=8, key=keys[5], tile=tile).jackknife
+
+    whole = figures(y)
+    np.testing.assert_allclose(figures(y[::-1])[::-1], whole, rtol=1e-6)
+    np.testing.assert_allclose(figures(y[3:4]), whole[3:4], rtol=1e-6)
+    np.testing.assert_allclose(figures(y, tile=5), whole, rtol=1e-6)
     random = jax.vmap(lambda row: jax.random.key_data(row_key(keys[5], row)))(jnp.asarray(y))
     assert len(np.unique(random, axis=0)) == len(y)  # and rows that differ have draws of their own
 
@@ -70,3 +86,23 @@ def test_the_error_of_a_mean_counts_rows_that_share_their_draws_once() -> None:
     told = error_over_draws(spread, share, y)
     assert abs(np.std(means) / told - 1) < 4 / np.sqrt(600)
     assert told > 1.5 * np.sqrt(np.sum((share * spread) ** 2))
+
+
+def test_a_q_that_is_far_too_narrow_is_told_in_words() -> None:
+    keys = jax.random.split(jax.random.key(4), 3)
+    latent, family = NormalLatent(6), ColumnFamily(None, 4, (), None)
+    decoder = Decoder(latent, Dense.init(keys[0], 6, ()), Linear.init(keys[1], 6, 4), family)
+    model = LatentModel(Prior.standard(latent), decoder)
+    narrow = jnp.r_[jnp.zeros(6), jnp.full(6, -2.5)]
+    posterior = Recognition(
+        ColumnInputs(0, 4, (), None), Dense.init(keys[2], 4, ()), Linear(jnp.zeros((12, 4)), narrow), latent
+    )
+    y = np.array(np.unravel_index(np.arange(16), (2, 2, 2, 2))).T.astype(float)
+    share = np.full(16, 1 / 16)
+    found = weighted(model, posterior, Batch(y, None, None, None, None), num_samples=64, key=keys[2])
+    (finding,) = findings(found.k_hat, share, 256)
+    assert finding.severity == "warning"
+    assert "cannot be trusted" in finding.message
+    wide = eqx.tree_at(lambda q: q.head.bias, posterior, jnp.zeros(12))  # the prior: no weight is above the likelihood
+    found = weighted(model, wide, Batch(y, None, None, None, None), num_samples=64, key=keys[2])
+    assert findings(found.k_hat, share, 256) == []
