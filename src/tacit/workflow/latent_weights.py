@@ -1,0 +1,138 @@
+"""p(z | present cells) as weighted points of z: all states where they can be listed, else draws; means over it."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from tacit._typing import Array, Key, Scalar
+from tacit.data.batch import Batch
+from tacit.evaluation.rows import AbstractOfRow, over_rows
+from tacit.inference.procedure import evidence
+from tacit.models import LatentModel
+from tacit.workflow.latent_points import moments
+
+DRAWS = 1024  # of z a row, for what is asked of one column given others
+CHUNK = 64  # draws of a row at once
+LEFT_OUT = 1e-9  # of the weight of a row
+
+
+class Reading(eqx.Module):
+    """What is kept of the columns' family at a point of z, as numbers (m,)."""
+
+    @abc.abstractmethod
+    def __call__(self, family: Any) -> Float[Array, " m"]:
+        """The numbers."""
+
+
+class Moments(Reading):
+    """`latent_points.moments` of all columns."""
+
+    def __call__(self, family: Any) -> Float[Array, " m"]:
+        return moments(family)
+
+
+class Nothing(Reading):
+    """No numbers."""
+
+    def __call__(self, family: Any) -> Float[Array, " m"]:
+        return jnp.zeros(0)
+
+
+class WeightedDraws(AbstractOfRow):
+    """`log w_s = log p(y, z_s | x) - log m(z_s)`, (s,), what is read of the columns at z_s, (s, m), and z_s itself.
+
+    The draws are half of q and half of the prior, `m = (q + p(z | x)) / 2`, so no weight is above twice a likelihood,
+    however little q knows of rows with so few cells. Of a row without a cell all are of the prior, with equal weights.
+    Source: Hesterberg 1995 (defensive mixtures).
+    """
+
+    num_samples: int
+    read: Reading
+    keep_events: bool = False
+
+    def __call__(self, key: Key, model: LatentModel, posterior: Any, y: Array, x: Any, observed: Any) -> Any:
+        context = model.context(x)
+        q, prior = posterior(evidence(y, x, observed)), model.prior(context)
+        empty = jnp.zeros((), bool) if observed is None else ~jnp.any(observed)
+
+        def draw(inputs: tuple[Key, Array]) -> tuple[Scalar, Array, Array | None]:
+            key, of_prior = inputs
+            z = jnp.where(of_prior | empty, prior.sample(key), q.sample(key))
+            log_p = prior.log_prob(z)
+            log_m = jnp.logaddexp(q.log_prob(z), log_p) - jnp.log(2.0)
+            family = model.likelihood((z, context))
+            likelihood: Any = model.log_likelihood(z, context, y, observed)
+            log_w = jnp.where(empty, 0.0, likelihood + log_p - log_m)
+            return log_w, self.read(family), z if self.keep_events else None
+
+        keys = jax.random.split(key, self.num_samples)
+        half = jnp.arange(self.num_samples) % 2 == 0
+        return jax.lax.map(draw, (keys, half), batch_size=min(CHUNK, self.num_samples))
+
+
+class Expected(AbstractOfRow):
+    """The mean over `p(z | y, x)` of what is read of the columns, (m,)."""
+
+    draws: WeightedDraws
+
+    def __call__(self, key: Key, model: LatentModel, posterior: Any, y: Array, x: Any, observed: Any) -> Array:
+        log_w, values, _ = self.draws(key, model, posterior, y, x, observed)
+        return jax.nn.softmax(log_w) @ values
+
+
+class Points(NamedTuple):
+    """Log weights (n, s) of points of z, of which each row's sum to one, and numbers read of the columns (n, s, m)."""
+
+    log_weights: Float[np.ndarray, "n s"]
+    values: Float[np.ndarray, "n s m"]
+
+    def heaviest(self) -> Points:
+        """Without the points that together have less than 1e-9 of the weight, in every row alike."""
+        n, s = self.log_weights.shape
+        kept = int(most_needed(self.log_weights))
+        if kept > s // 2:
+            return self
+        order = np.argpartition(-self.log_weights, kept - 1, axis=1)[:, :kept]
+        rows = np.arange(n)[:, None]
+        return Points(self.log_weights[rows, order], self.values[rows, order])
+
+
+def most_needed(log_weights: Float[np.ndarray, "n s"]) -> int:
+    """How many points hold all but 1e-9 of the weight, in the row that needs most.
+
+    >>> most_needed(np.log([[0.5, 0.5, 1e-12], [1.0, 1e-12, 1e-12]]))
+    2
+    """
+    ordered = np.sort(np.exp(log_weights), axis=1)
+    return int(np.max(np.sum(np.cumsum(ordered, axis=1) > LEFT_OUT * ordered.sum(axis=1, keepdims=True), axis=1)))
+
+
+def error_of_mean(log_weights: Float[np.ndarray, "n s"], values: Float[np.ndarray, "n s m"]) -> Float[np.ndarray, " n"]:
+    """The standard error over draws of the self-normalised mean, of the most doubtful of m numbers.
+
+        se² = sum_s r_s² (v_s - sum_s r_s v_s)²
+
+    >>> print(error_of_mean(np.log([[0.25, 0.25, 0.5]]), np.array([[[1.0], [1.0], [0.0]]])).round(4))
+    [0.3062]
+    """
+    share = np.exp(log_weights)[..., None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.sum(share * values, axis=1, keepdims=True)
+        squares = np.sum((share * (values - mean)) ** 2, axis=1)
+    return np.sqrt(np.where(np.isnan(squares), np.inf, squares).max(axis=1))
+
+
+def drawn(of_row: AbstractOfRow, model: LatentModel, posterior: Any, batch: Batch, key: Key) -> Any:
+    """`of_row` of every row by draws that depend on `key` and on what the row holds, in single precision."""
+    y = np.clip(batch.y, -_FAR, _FAR)
+    return over_rows(of_row, model, posterior, batch._replace(y=y), key=key)
+
+
+_FAR = 1e30  # a float in single precision
