@@ -30,7 +30,8 @@ CODED: tuple[Kind, ...] = ("binary", "categorical")
 class Column:
     """How a column is read, and why.
 
-    `levels` are the values of a binary or categorical column in the order of their codes. `center`, `scale`
+    `levels` are the values of a binary or categorical column in the order of their codes; a binary one without levels
+    holds grey levels, numbers from 0 to 1, which are taken as they are. `center`, `scale`
     and `floor` belong to continuous kinds and are in the units of T(value): the value, or its logarithm for
     the positive and zero-inflated kinds. `floor` is the smallest standard deviation a component may have.
     """
@@ -49,6 +50,11 @@ class Column:
     def modelled(self) -> bool:
         """Whether the column is part of the event."""
         return self.role == "model" and self.kind != "id"
+
+    @property
+    def grey(self) -> bool:
+        """Whether its cells are numbers from 0 to 1, each the share of ones."""
+        return self.modelled and self.kind == "binary" and not self.levels
 
     def to_dict(self) -> dict[str, Any]:
         """The column as JSON."""
@@ -91,6 +97,8 @@ def checked_numbers(table: Table, name: str, kind: Kind) -> np.ndarray:
         raise _unsuited(table, int(np.argmax(values <= 0)), name, kind, "is not above zero")
     if kind in ("count", "zero-inflated") and (values < 0).any():
         raise _unsuited(table, int(np.argmax(values < 0)), name, kind, "is below zero")
+    if kind == "binary" and ((values < 0) | (values > 1)).any():
+        raise _unsuited(table, int(np.argmax((values < 0) | (values > 1))), name, kind, "is not between 0 and 1")
     if kind == "count" and (values % 1.0 > 0).any():
         raise _unsuited(table, int(np.argmax(values % 1.0 > 0)), name, kind, "is not a whole number")
     return values

@@ -31,6 +31,9 @@ def decode(schema: Schema, y: np.ndarray) -> dict[str, np.ndarray]:
         if column.levels:
             columns[column.name] = _levels(column, y[:, layout.places(column.name)[0]])
             continue
+        if column.grey:
+            columns[column.name] = y[:, layout.index("bernoulli", column.name)]
+            continue
         if column.kind == "count":
             values = y[:, layout.index("poisson", column.name)]
         else:

@@ -27,7 +27,8 @@ class Rows:
 
     `y` is (n, D) in the order of `Schema.layout`, NaN where a cell is missing; `log_jacobian` (n,) sums
     log |dy / d value| over the continuous cells that are present; `weight` is (n,), ones without a weight
-    column; `group` (n,) numbers the groups; `time` (n,) orders the rows (seconds for dates).
+    column; `group` (n,) numbers the groups; `time` (n,) orders the rows (seconds for dates). Of a conditional model
+    `x` (n, p) are the covariates.
     """
 
     y: np.ndarray
@@ -36,15 +37,15 @@ class Rows:
     group: np.ndarray | None = None
     time: np.ndarray | None = None
     findings: tuple[Finding, ...] = ()
+    x: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, rows: np.ndarray) -> Rows:
         """The rows named by index, in that order."""
-        group = None if self.group is None else self.group[rows]
-        time = None if self.time is None else self.time[rows]
-        return Rows(self.y[rows], self.log_jacobian[rows], self.weight[rows], group, time, self.findings)
+        group, time, x = (None if a is None else a[rows] for a in (self.group, self.time, self.x))
+        return Rows(self.y[rows], self.log_jacobian[rows], self.weight[rows], group, time, self.findings, x)
 
 
 def encode(schema: Schema, table: Table, *, require: Literal["all", "any"] = "all", roles: bool = True) -> Rows:
@@ -88,6 +89,9 @@ def encode(schema: Schema, table: Table, *, require: Literal["all", "any"] = "al
             y[:, layout.places(column.name)[0]] = codes
             continue
         values = checked_numbers(table, column.name, column.kind)
+        if column.grey:
+            y[:, layout.index("bernoulli", column.name)] = values
+            continue
         if column.kind == "count":
             y[:, layout.index("poisson", column.name)] = values
             continue

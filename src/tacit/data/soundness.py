@@ -1,4 +1,4 @@
-"""Whether a schema that comes from a file can be one: its parts were set by name, and nothing was measured."""
+"""Whether a schema, or covariates, that come from a file can be some: parts set by name, nothing measured."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any, get_args
 
 from tacit.data.column import CODED, ROLES, Column
 from tacit.data.columns import DType
+from tacit.data.covariate import Covariate
+from tacit.data.covariates import Covariates
+from tacit.data.findings import Finding
 from tacit.data.kinds import KINDS
 from tacit.data.schema import Schema
 
@@ -28,6 +31,30 @@ def is_sound(schema: Any) -> bool:
     return len(set(names)) == len(names) and len(set(holders)) == len(holders) and bool(schema.names)
 
 
+def are_sound(covariates: Any) -> bool:
+    """Whether covariates are what a fit can have measured; what it raises says no."""
+    return (
+        isinstance(covariates, Covariates)
+        and all(map(_covariate, covariates.columns))
+        and all(isinstance(finding, Finding) for finding in covariates.findings)
+    )
+
+
+def _covariate(one: Any) -> bool:
+    numbers = (one.unit, one.center, one.spread, one.low, one.high)
+    return (
+        isinstance(one, Covariate)
+        and is_sound(Schema((one.column,)))
+        and type(one.value) is bool
+        and type(one.indicator) is bool
+        and one.transform in ("raw", "log", "log1p")
+        and all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
+        and one.unit > 0
+        and one.spread > 0
+        and bool(one.names)
+    )
+
+
 def _column(column: Column) -> bool:
     measures = (column.center, column.scale, column.floor)
     return (
@@ -47,6 +74,8 @@ def _column(column: Column) -> bool:
 def _levels(column: Column) -> bool:
     """Levels of one type, all distinct: two of a binary column, more of a categorical one, none of the others."""
     levels = column.levels
+    if column.grey:
+        return levels == ()
     if not isinstance(levels, tuple) or not column.modelled or column.kind not in CODED:
         return levels == ()
     finite = all(not isinstance(level, float) or math.isfinite(level) for level in levels)

@@ -1,7 +1,7 @@
 """Latent-variable models: a prior, a likelihood, and what can be built from them."""
 
 from tacit.models.autoregressive import Autoregressive, Observed, without_latent
-from tacit.models.columns import ColumnFamily, NormalColumns
+from tacit.models.columns import ColumnFamily, NormalColumns, SigmoidColumns
 from tacit.models.components import (
     BernoulliFamily,
     CategoricalFamily,
@@ -20,9 +20,11 @@ from tacit.models.latents import (
     CategoricalLatent,
     CategoricalsLatent,
     FullNormalLatent,
+    MixturePrior,
     NormalLatent,
     Prior,
 )
+from tacit.models.pixels import ImageReader, ImageWriter, Shift
 from tacit.models.relaxed import ConcreteGate, MixtureRelaxation, MomentsRelaxation, NetworkRelaxation
 
 __all__ = [
@@ -47,8 +49,11 @@ __all__ = [
     "FullFamily",
     "FullNormalLatent",
     "Gate",
+    "ImageReader",
+    "ImageWriter",
     "LatentModel",
     "MixtureOfExperts",
+    "MixturePrior",
     "MixtureRelaxation",
     "MomentsRelaxation",
     "NetworkRelaxation",
@@ -59,5 +64,7 @@ __all__ = [
     "Prior",
     "Recognition",
     "Selected",
+    "Shift",
+    "SigmoidColumns",
     "without_latent",
 ]

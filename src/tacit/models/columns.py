@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
@@ -45,6 +46,20 @@ class NormalColumns(eqx.Module):
         if self.log_scale is not None:
             above = self.log_scale.value if isinstance(self.log_scale, Fixed) else self.log_scale
         return DiagonalNormal(loc, jnp.logaddexp(above, jnp.log(self.floor.value)))
+
+
+class SigmoidColumns(NormalColumns):
+    """d independent normals with means `sigmoid(a)` and log variances `sigmoid(b)`; the network gives a and b.
+
+    Means lie between 0 and 1, scales between 1 and sqrt(e).
+
+    >>> columns = SigmoidColumns(Fixed(jnp.ones(1)), None)
+    >>> print(columns(jnp.zeros(2)).loc, columns(jnp.zeros(2)).variance.round(4))
+    [0.5] [1.6487]
+    """
+
+    def __call__(self, raw: Float[Array, " w"]) -> DiagonalNormal:
+        return DiagonalNormal(jax.nn.sigmoid(raw[: self.d]), 0.5 * jax.nn.sigmoid(raw[self.d :]))
 
 
 class ColumnFamily(eqx.Module):

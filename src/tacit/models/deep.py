@@ -14,6 +14,7 @@ from tacit.distributions import AbstractDistribution, AbstractExponentialFamily
 from tacit.models.columns import ColumnFamily
 from tacit.models.latent import AbstractConditional
 from tacit.models.latents import AbstractLatent
+from tacit.models.pixels import ImageReader, ImageWriter, Shift
 from tacit.networks import Dense, Fixed, Linear
 
 REACH = 30.0  # of a standardised column, as an encoder reads it
@@ -23,8 +24,8 @@ class Decoder(AbstractConditional):
     """`(z, x) -> family(W features([z, x]) + b)`: the columns given the latent, and covariates where there are any."""
 
     latent: AbstractLatent
-    features: Dense
-    head: Linear
+    features: Dense | ImageWriter
+    head: Linear | Shift
     family: ColumnFamily
 
     def __call__(self, context: tuple[Event, Any]) -> AbstractExponentialFamily:
@@ -74,7 +75,7 @@ class Recognition(AbstractConditional):
     """`(y, x[, observed]) -> latent(W features([inputs of y, x]) + b)`: an amortised posterior."""
 
     inputs: ColumnInputs
-    features: Dense
+    features: Dense | ImageReader
     head: Linear
     latent: AbstractLatent
 

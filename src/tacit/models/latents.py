@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import abc
+import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from tacit._typing import Array, Event
+from tacit._typing import Array, Event, Key
 from tacit.distributions import (
     AbstractDistribution,
     Bernoulli,
     Categorical,
     Categoricals,
     DiagonalNormal,
+    Mixed,
     MultivariateNormal,
 )
 from tacit.models.latent import AbstractConditional
 from tacit.networks import Fixed
+
+SPREAD = 0.7  # s.d. of the means that the components of a mixture prior start at
 
 
 class AbstractLatent(eqx.Module):
@@ -186,3 +191,28 @@ class Prior(AbstractConditional):
 
     def __call__(self, context: object) -> AbstractDistribution:
         return self.latent(self.raw.value if isinstance(self.raw, Fixed) else self.raw)
+
+
+class MixturePrior(AbstractConditional):
+    """`p(z) = sum_k w_k N(z | m_k, diag s_k^2)`, the same in every context; weights, means and scales are learned.
+
+    Fields: `logits` (k,), log weights; `loc`, `log_scale` (k, d). The divergence from a normal has no closed form.
+
+    >>> prior = MixturePrior.start(jax.random.key(0), NormalLatent(2), 3)
+    >>> prior(None).sample(jax.random.key(1)).shape
+    (2,)
+    """
+
+    latent: AbstractLatent
+    logits: Float[Array, "*m k"]
+    loc: Float[Array, "*m k d"]
+    log_scale: Float[Array, "*m k d"]
+
+    @classmethod
+    def start(cls, key: Key, latent: AbstractLatent, k: int) -> MixturePrior:
+        """Equal weights, means and scales that together are about a standard normal."""
+        loc = SPREAD * jax.random.normal(key, (k, latent.size))
+        return cls(latent, jnp.zeros(k), loc, jnp.full((k, latent.size), 0.5 * math.log1p(-(SPREAD**2))))
+
+    def __call__(self, context: object) -> Mixed:
+        return Mixed(self.logits, DiagonalNormal(self.loc, self.log_scale))

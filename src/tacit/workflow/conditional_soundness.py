@@ -11,9 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from tacit.data import soundness
-from tacit.data.covariate import Covariate
-from tacit.data.covariates import Covariates
-from tacit.data.findings import Finding
 from tacit.data.schema import Schema
 from tacit.distributions import Bernoulli, CategoricalColumn, DiagonalNormal, MultivariateNormal, Poisson
 from tacit.models import Encoder, MixtureOfExperts
@@ -33,9 +30,7 @@ def is_sound(model: Any) -> bool:
     """Whether targets, covariates and networks fit together, and all numbers are finite; what it raises says no."""
     if not isinstance(model, ConditionalTable) or not soundness.is_sound(model.schema):
         return False
-    if not isinstance(model.covariates, Covariates) or not all(map(_covariate, model.covariates.columns)):
-        return False
-    if not all(isinstance(finding, Finding) for finding in model.covariates.findings):
+    if not soundness.are_sound(model.covariates):
         return False
     if type(model.cell) is not float or not 0.0 <= model.cell < math.inf:
         return False
@@ -48,21 +43,6 @@ def _limits(model: ConditionalTable) -> bool:
     if floors is None:
         return True
     return bool(np.all(floors > 0.0)) and (ceilings is None or bool(np.all(ceilings > floors)))
-
-
-def _covariate(one: Any) -> bool:
-    numbers = (one.unit, one.center, one.spread, one.low, one.high)
-    return (
-        isinstance(one, Covariate)
-        and soundness.is_sound(Schema((one.column,)))
-        and type(one.value) is bool
-        and type(one.indicator) is bool
-        and one.transform in ("raw", "log", "log1p")
-        and all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
-        and one.unit > 0
-        and one.spread > 0
-        and bool(one.names)
-    )
 
 
 def _networks(model: ConditionalTable) -> bool:

@@ -7,16 +7,19 @@ from typing import Any, Literal
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from scipy.special import logit
 
 from tacit.data.schema import Schema
-from tacit.models import ColumnFamily, ColumnInputs, NormalColumns
+from tacit.models import ColumnFamily, ColumnInputs, NormalColumns, SigmoidColumns
 from tacit.networks import Fixed
 
-Scale = Literal["shared", "floored", "network", "fixed"]
+Scale = Literal["shared", "floored", "network", "fixed", "sigmoid"]
 """Of real columns given the latent: one a column for all rows; by the network, above a floor; by the network alone,
-which may shrink without limit; one of the schema's scales, unlearned."""
+which may shrink without limit; one of the schema's scales, unlearned; the founding note's, where the logarithm of the
+variance, and the mean, are sigmoids."""
 
 _TINY = 1e-30
+_INSIDE = 0.02  # how far within their range sigmoids start
 
 
 def column_family(
@@ -37,6 +40,8 @@ def column_family(
         elif scale == "network":
             least = np.full(len(columns), _TINY)
         normal = NormalColumns(Fixed(jnp.asarray(least, jnp.float32)), shared)
+        if scale == "sigmoid":
+            normal = SigmoidColumns(Fixed(jnp.ones(len(columns))), None)
     log_means = None
     if layout.poisson:
         means, _ = _moments(y[:, layout.span("poisson")], weight)
@@ -65,9 +70,12 @@ def marginal_numbers(
     parts = []
     if family.normal is not None:
         means, variances = _moments(y[:, layout.span("normal")], weight)
+        spread = 0.5 * np.log(np.maximum(variances, 1e-4))
+        if isinstance(family.normal, SigmoidColumns):
+            means, spread = (logit(np.clip(a, _INSIDE, 1 - _INSIDE)) for a in (means, 2 * spread))
         parts.append(means)
         if family.normal.log_scale is None:
-            parts.append(0.5 * np.log(np.maximum(variances, 1e-4)))
+            parts.append(spread)
     if layout.bernoulli:
         ones, mass = _sums(y[:, layout.span("bernoulli")], weight)
         parts.append(np.log(ones + 0.5) - np.log(mass - ones + 0.5))
