@@ -58,12 +58,9 @@ def ours(members: int) -> tuple[float, float]:
     return 1e3 * min(paces) / STEPS, seen[0][1] - began
 
 
-def peer() -> float | None:
-    """Milliseconds a step of one network in eager PyTorch."""
-    try:
-        import torch
-    except ImportError:
-        return None
+def network() -> Any:
+    """The same network in PyTorch: of x and y, the mean loss of the rows."""
+    import torch
     from torch import nn
 
     class Network(nn.Module):
@@ -80,16 +77,25 @@ def peer() -> float | None:
             log_density = -0.5 * ((y - loc) / scale) ** 2 - torch.log(scale) - 0.9189385
             return -torch.logsumexp(torch.log_softmax(logits, 1) + log_density, 1).mean()
 
+    return Network()
+
+
+def peer() -> float | None:
+    """Milliseconds a step of one network in eager PyTorch."""
+    try:
+        import torch
+    except ImportError:
+        return None
     x, y = (torch.as_tensor(a, dtype=torch.float32) for a in rows())
-    network = Network()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2, weight_decay=1e-2)
+    net = network()
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-2, weight_decay=1e-2)
     best = np.inf
     for _ in range(6):
         began = time.perf_counter()
         for index in torch.randperm(N).reshape(-1, BATCH):
             optimizer.zero_grad()
-            network(x[index], y[index]).backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+            net(x[index], y[index]).backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
             optimizer.step()
         best = min(best, (time.perf_counter() - began) / STEPS)
     return 1e3 * best

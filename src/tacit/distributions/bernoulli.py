@@ -59,7 +59,9 @@ class Bernoulli(AbstractExponentialFamily, AbstractEnumerable):
         return jax.vmap(self.log_prob)(self.support())
 
     def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
-        terms = times(y, jax.nn.log_sigmoid(self.logits)) + times(1 - y, jax.nn.log_sigmoid(-self.logits))
+        one = y > 0.5
+        towards = jnp.where(one, self.logits, -self.logits)  # the nearer of 0 and 1: one logarithm, exact in its tail
+        terms = jax.nn.log_sigmoid(towards) - times(jnp.where(one, 1 - y, y), towards)
         return jnp.sum(jnp.where(observed, terms, 0.0))
 
     def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -22,6 +23,9 @@ RULES = {
     "rmsprop": optax.scale_by_rms,
     "lion": optax.scale_by_lion,
 }
+
+
+LARGE = 100_000  # numbers from which on laying parameters out as one vector costs more than it saves
 
 
 class AbstractOptimizer(eqx.Module):
@@ -44,7 +48,7 @@ class Descent(AbstractOptimizer):
 
     The rate is constant where `decay_steps` is 0; weight decay is for matrices only; gradients of a norm above `clip`
     are shortened to it. `rule` is one of adam, sgd, momentum, rmsprop, lion. All of them work number by number, so
-    the parameters are laid out as one vector: few large operations instead of many small ones.
+    few parameters are laid out as one vector: one operation instead of many small ones.
 
     >>> descent = Descent(0.1, rule="sgd")
     >>> step, _ = descent.update(jnp.ones(2), descent.init(jnp.zeros(2)), jnp.zeros(2))
@@ -63,25 +67,34 @@ class Descent(AbstractOptimizer):
             raise UsageError(f"{self.rule!r} is no optimiser.", mend=f"Use one of {', '.join(RULES)}.")
 
     def init(self, parameters: PyTree) -> Any:
-        flat, _ = ravel_pytree(parameters)
-        if not flat.size:  # of nothing it would be float32, even where all else is float64
-            flat = jnp.zeros(0)
-        return RULES[self.rule]().init(flat), jnp.zeros((), jnp.int32)
+        packed, _ = _packed(parameters)
+        return RULES[self.rule]().init(packed), jnp.zeros((), jnp.int32)
 
     def update(self, gradient: PyTree, state: Any, parameters: PyTree) -> tuple[PyTree, Any]:
         moments, step = state
-        g, unravel = ravel_pytree(gradient)
-        g = g * jnp.minimum(1.0, self.clip / jnp.maximum(jnp.sqrt(jnp.sum(g**2)), 1e-30))
-        direction, moments = RULES[self.rule]().update(g, moments)
-        decayed = jax.tree.map(lambda p: p if p.ndim > 1 else jnp.zeros_like(p), parameters)
-        direction = direction + self.weight_decay * ravel_pytree(decayed)[0]
-        return unravel(-self.rate(step) * direction), (moments, step + 1)
+        g, unpacked = _packed(gradient)
+        shrink = jnp.minimum(1.0, self.clip / jnp.maximum(optax.tree.norm(g), 1e-30))
+        direction, moments = RULES[self.rule]().update(jax.tree.map(lambda a: shrink * a, g), moments)
+        decayed, _ = _packed(jax.tree.map(lambda p: p if p.ndim > 1 else jnp.zeros_like(p), parameters))
+        rate = self.rate(step)
+        moved = jax.tree.map(lambda a, p: -rate * (a + self.weight_decay * p), direction, decayed)
+        return unpacked(moved), (moments, step + 1)
 
     def rate(self, step: Array) -> Array:
         """The learning rate at a step."""
         progress = jnp.clip(step / jnp.maximum(self.decay_steps, 1.0), 0.0, 1.0)
         fallen = 0.5 * (1 + jnp.cos(jnp.pi * progress))
         return self.learning_rate * jnp.where(jnp.asarray(self.decay_steps) > 0, fallen, 1.0)
+
+
+def _packed(tree: PyTree) -> tuple[PyTree, Callable[[PyTree], PyTree]]:
+    """The arrays as one, which costs least where they are small, or as they are; and the way back."""
+    if sum(leaf.size for leaf in jax.tree.leaves(tree)) > LARGE:
+        return tree, lambda packed: packed
+    flat, unravel = ravel_pytree(tree)
+    if not flat.size:  # of nothing it would be float32, even where all else is float64
+        flat = jnp.zeros(0)
+    return flat, unravel
 
 
 class Separate(AbstractOptimizer):
