@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import equinox as eqx
 from jaxtyping import PyTree
@@ -40,6 +40,10 @@ class AbstractGradient(eqx.Module):
     @abc.abstractmethod
     def check(self, q: AbstractDistribution, num_samples: int) -> None:
         """Raise `UsageError` where the estimator does not apply to this kind of q, or to so many draws."""
+
+    def sized(self, q: Any) -> Self:
+        """The same estimator, made to the size of this kind of q where it has one; asked for before `init`."""
+        return self
 
     def init(self, key: Key, context: PyTree) -> Memory:
         """What the estimator starts with; `context` is (y, x) of a batch of rows. Nothing for most."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -34,11 +35,12 @@ class Relax(AbstractControlVariate):
     `r = softmax(z / temperature)`, and h is a small network of r and the row, 0 at the start: there it is `Rebar`,
     whose notes hold here too: **the likelihood must accept relaxed events**. All of c is trained to lower the squared
     norm of the gradient in the logits of q. `size` is the number of states of all digits together: k of a Categorical,
-    d k of Categoricals, 2 d of a Bernoulli. Unbiased; 2 S evaluations and the derivative of S of them.
+    d k of Categoricals, 2 d of a Bernoulli; where it is left out, `sized` takes it from q, as training does. Unbiased;
+    2 S evaluations and the derivative of S of them.
     Source: Grathwohl et al. 2018, equation 8 and appendix.
 
     >>> from tacit.distributions import Categorical
-    >>> relax = Relax(2)
+    >>> relax = Relax().sized(Categorical(jnp.zeros(2)))
     >>> estimate = lambda a, key: relax(
     ...     key, Categorical(a), lambda q, z: 4.0 * z[1], jnp.mean, 1, None, relax.init(key, None)
     ... )[0]
@@ -48,13 +50,13 @@ class Relax(AbstractControlVariate):
     True
     """
 
-    size: int = eqx.field(static=True)
+    size: int | None = eqx.field(static=True, default=None)
     width: int = eqx.field(static=True, default=32)
     temperature: float = 0.5
 
     def __check_init__(self) -> None:
         check_temperature(self.temperature, "Relax")
-        if self.size < 1 or self.width < 1:
+        if (self.size is not None and self.size < 1) or self.width < 1:
             what = f"size={self.size!r} and width={self.width!r} must be 1 or more."
             raise UsageError(
                 what, where="Relax", mend="Give the number of states of all digits, and a width such as 32."
@@ -62,11 +64,17 @@ class Relax(AbstractControlVariate):
 
     def check(self, q: AbstractDistribution, num_samples: int) -> None:
         super().check(q, num_samples)
-        if log_shares(q).size != self.size:
+        if self.size not in (None, log_shares(q).size):
             what = f"the network is for {self.size} states, and q has {log_shares(q).size}."
             raise UsageError(what, where="Relax", mend=f"Use Relax({log_shares(q).size}).")
 
+    def sized(self, q: Any) -> Relax:
+        return self if self.size is not None else dataclasses.replace(self, size=int(log_shares(q).size))
+
     def init(self, key: Key, context: PyTree) -> Memory:
+        if self.size is None:
+            mend = "Ask the estimator that `sized(q)` gives."
+            raise UsageError("how many states q has is not known yet.", where="Relax", mend=mend)
         row = jax.eval_shape(lambda c: ravel_pytree(jax.tree.map(lambda a: a[0], c))[0], context)
         network = MLP.init(key, self.size + row.size, (self.width,))
         head = Linear(jnp.zeros((1, self.width + self.size + row.size)), jnp.zeros(1))

@@ -60,6 +60,17 @@ def begin(procedure: AbstractProcedure, key: Key, model: Any, posterior: Any, sa
     return Course(key, state, (model, posterior), worst, zero, zero, jnp.zeros((), bool))
 
 
+@eqx.filter_jit
+def begin_all(
+    procedure: AbstractProcedure, key: Key, models: Any, posteriors: Any, data: Batch, *, size: int, batch_size: int
+) -> Course:
+    """All members before their first epoch; they see the first rows, as many as a batch."""
+    sample = gather(data, jnp.arange(batch_size))
+    keys = jax.random.split(key, size)
+    found: Course = eqx.filter_vmap(lambda *member: begin(*member, sample))(procedure, keys, models, posteriors)
+    return found
+
+
 def has_ended(course: Course, limits: Limits) -> Bool[Array, "*m"]:
     """Whether a member has done all its epochs, or too many without a better value."""
     return (course.epoch >= limits.max_epochs) | (course.epoch - course.best_epoch >= limits.patience)

@@ -32,12 +32,16 @@ class Population(NamedTuple):
 
 def stack(trees: list[Any]) -> Any:
     """Trees of one structure as one tree with a leading member axis on every array."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0], *trees)
+    return jax.tree.map(lambda *leaves: _laid(np.stack, leaves) if eqx.is_array(leaves[0]) else leaves[0], *trees)
 
 
 def take(tree: PyTree, members: Any) -> Any:
     """Some of the members of a stacked tree (an index: one of them, without the axis)."""
-    return jax.tree.map(lambda leaf: leaf[members] if eqx.is_array(leaf) else leaf, tree)
+
+    def taken(leaf: Any) -> Any:
+        return _laid(lambda arrays: arrays[0][members], (leaf,)) if eqx.is_array(leaf) else leaf
+
+    return jax.tree.map(taken, tree)
 
 
 def spread_settings(tree: PyTree, size: int) -> Any:
@@ -46,7 +50,16 @@ def spread_settings(tree: PyTree, size: int) -> Any:
     def spread(leaf: Any) -> Any:
         if isinstance(leaf, bool | int) or not (isinstance(leaf, float) or eqx.is_inexact_array_like(leaf)):
             return leaf
-        array = jnp.asarray(leaf, jnp.result_type(float))
-        return jnp.broadcast_to(array, (size,)) if array.ndim == 0 else array
+        array = np.asarray(leaf)
+        return jnp.asarray(np.broadcast_to(array, (size,)) if array.ndim == 0 else array, jnp.result_type(float))
 
     return jax.tree.map(spread, tree)
+
+
+def _laid(function: Any, arrays: Any) -> jax.Array:
+    """A rearrangement of arrays, made by NumPy: nothing is compiled for it."""
+    if not jnp.issubdtype(arrays[0].dtype, jax.dtypes.prng_key):
+        return jnp.asarray(function([np.asarray(a) for a in arrays]))
+    implementation = jax.random.key_impl(arrays[0])
+    plain = function([np.asarray(jax.random.key_data(a)) for a in arrays])
+    return jax.random.wrap_key_data(jnp.asarray(plain), impl=implementation)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
@@ -24,9 +23,9 @@ from tacit.inference.procedure import AbstractProcedure, posterior_of_row
 from tacit.models import AbstractConditional, LatentModel
 from tacit.objectives import ELBO, AbstractObjective
 from tacit.training.checkpoint import Checkpoint, fingerprint_of
-from tacit.training.epochs import Limits, Metric, begin, gather, has_ended, run
+from tacit.training.epochs import Limits, Metric, begin_all, has_ended, run
 from tacit.training.fitted import Fitted, Keeper
-from tacit.training.population import Population, spread_settings, take
+from tacit.training.population import Population, spread_settings, stack, take
 
 CHUNK = 64  # most epochs between two looks
 COMPILATION = 15.0  # seconds that another number of members may cost
@@ -99,33 +98,31 @@ def train(
     if population is None:
         held = np.zeros(0, np.int32) if validation is None else np.asarray(validation, np.int32)
         population = Population(np.setdiff1d(np.arange(n, dtype=np.int32), held)[None], held[None])
-        model, posterior, gradient, objective = (
-            jax.tree.map(lambda leaf: jnp.asarray(leaf)[None] if eqx.is_array(leaf) else leaf, tree)
-            for tree in (model, posterior, gradient, objective)
-        )
+        model, posterior, gradient, objective = (stack([tree]) for tree in (model, posterior, gradient, objective))
     elif validation is not None:
         raise UsageError("the population says which rows judge.", where="validation", mend="Leave it out.")
     size = population.size
-    chosen: AbstractOptimizer = Descent() if optimizer is None else as_optimizer(optimizer)
-    chosen_procedure = spread_settings(procedure(objective, gradient, chosen, noise, num_samples), size)
     real = jnp.result_type(float)  # float64 where the caller has enabled it
     rows = Batch(
         jnp.asarray(data.y, real),
         None if data.x is None else jnp.asarray(data.x, real),
         None if data.mask is None else jnp.asarray(data.mask),
-        jnp.ones(n, real) if data.weight is None else jnp.asarray(data.weight, real),
-        jnp.arange(n, dtype=jnp.int32),
+        jnp.asarray(np.ones(n) if data.weight is None else data.weight, real),
+        jnp.asarray(np.arange(n), jnp.int32),
     )
-    sample = gather(rows, jnp.arange(min(n, batch_size)))
     if posterior is not None:
-        gradient.check(posterior_of_row(take(posterior, 0), sample), num_samples)
+        first = eqx.filter_jit(posterior_of_row)(take(posterior, 0), rows)
+        gradient.check(first, num_samples)
+        gradient = gradient.sized(first)
         if objective.closed_kl and not objective.splits_kl:
             raise UsageError(f"{type(objective).__name__} has no closed KL divergence.", mend="Sample it.")
-    keys = jax.random.split(key, size)
-    courses = eqx.filter_vmap(lambda p, k, m, q: begin(p, k, m, q, sample))(chosen_procedure, keys, model, posterior)
+    chosen: AbstractOptimizer = Descent() if optimizer is None else as_optimizer(optimizer)
+    chosen_procedure = spread_settings(procedure(objective, gradient, chosen, noise, num_samples), size)
+    courses = begin_all(chosen_procedure, key, model, posterior, rows, size=size, batch_size=min(n, batch_size))
     ends = np.broadcast_to(np.asarray(max_epochs, np.int32), (size,))
     longest = int(ends.max())
-    limits = Limits(jnp.asarray(ends), jnp.full(size, longest + 1 if patience is None else patience, jnp.int32))
+    most = np.full(size, longest + 1 if patience is None else patience)
+    limits = Limits(jnp.asarray(ends), jnp.asarray(most, jnp.int32))
     batch = min(batch_size, population.rows.shape[1])
     keeper = Keeper(courses, size, tuple(named))
     alive, done, n_epochs = np.arange(size), 0, 1
@@ -154,7 +151,7 @@ def train(
             metrics=tuple(named.values()),
         )
         stopped = np.asarray(courses.stopped)
-        ran = min(n_epochs, longest - done) if not stopped.all() else int(np.max(courses.epoch)) - done
+        ran = min(n_epochs, longest - done) if not stopped.all() else int(np.asarray(courses.epoch).max()) - done
         keeper.record(done, alive, np.asarray(seen)[:ran])
         done += ran
         seconds = time.perf_counter() - began_chunk
