@@ -16,6 +16,7 @@ from tacit._errors import UsageError
 from tacit.distributions import Bernoulli, Categorical, Categoricals, DiagonalNormal
 from tacit.gradients import AbstractGradient, DoubleControlVariates, Memory, Rebar, Relax
 from tacit.gradients._digits import log_shares, perturbed_given
+from tacit.gradients.names import gradient_named
 from tacit.objectives import ELBO, IWAE
 from tests.gradients.contract import CONTEXT, Problem, listed, problem
 
@@ -140,6 +141,22 @@ def test_at_one_relaxed_temperature_relax_starts_as_rebar() -> None:
         for e in (rebar, relax)
     )
     np.testing.assert_allclose(one, two, rtol=1e-5)
+
+
+def test_relax_by_its_name_takes_its_size_from_q() -> None:
+    given, (y, x) = problem("categoricals"), CONTEXT
+    named = gradient_named("relax")
+    own, whole = named.sized(given.q), Relax(6)
+    gradients = [
+        jax.grad(value_of(given, e, ELBO().combine, 2), 1)(
+            jax.random.key(1), given.q, e.init(jax.random.key(0), (y[None], x)).trained
+        ).logits
+        for e in (own, whole)
+    ]
+    np.testing.assert_array_equal(*gradients)
+    assert whole.sized(given.q) is whole
+    with pytest.raises(UsageError, match="not known yet"):
+        named.init(jax.random.key(0), (y[None], x))
 
 
 def test_bad_settings_and_latents_are_told() -> None:

@@ -85,6 +85,7 @@ def compare(
     for i, (name, estimator) in enumerate(named.items()):
         s = num_samples if isinstance(num_samples, int) else num_samples[name]
         estimator.check(q, s)
+        estimator = estimator.sized(q)
         if s not in references:
             references[s] = _reference(jax.random.fold_in(key, 0), q, log_weight, combine, s, context, n_draws)
         exact, error, kind = references[s]

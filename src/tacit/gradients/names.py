@@ -21,6 +21,7 @@ from tacit.gradients.pathwise import Pathwise
 from tacit.gradients.rebar import Rebar
 from tacit.gradients.reinforce import Reinforce
 from tacit.gradients.reinmax import ReinMax
+from tacit.gradients.relax import Relax
 from tacit.gradients.sticking_the_landing import StickingTheLanding
 from tacit.gradients.straight_through import StraightThrough
 from tacit.gradients.sum_and_sample import SumAndSample
@@ -41,6 +42,7 @@ GRADIENTS: dict[str, Callable[[], AbstractGradient]] = {
     "arms": Arms,
     "double-control-variates": DoubleControlVariates,
     "rebar": Rebar,
+    "relax": Relax,
     "local-expectation": LocalExpectation,
     "sum-and-sample": SumAndSample,
     "unordered-set": UnorderedSet,
