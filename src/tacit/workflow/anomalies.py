@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from tacit.data.encode import Rows
+from tacit.data.schema import Schema
 from tacit.inference import rows as exact
 from tacit.workflow.table_mixture import TableMixture
 
@@ -25,43 +27,113 @@ class Anomaly:
     surprise: tuple[tuple[str, float], ...]  # -log p(column | rest) in nats, largest first
 
 
+class Odds(Protocol):
+    """What is asked of a joint density of a table's columns to judge how odd rows are."""
+
+    simulated: tuple[int, int, int]  # rows for one pattern of present cells, for all, and for one at least
+
+    @property
+    def schema(self) -> Schema:
+        """How the columns are read."""
+
+    @property
+    def calibration(self) -> np.ndarray:
+        """P-values of the training rows at even quantiles; those of rows that the model draws, where not known."""
+
+    def log_density(self, y: np.ndarray) -> np.ndarray:
+        """Of the present cells of events (n, D), in model units: (n,)."""
+
+    def drawn(self, n: int, seed: int) -> np.ndarray:
+        """Events (n, D)."""
+
+    def surprises(self, y: np.ndarray) -> np.ndarray:
+        """`-log p(column | rest of the row)` (n, columns) in nats; 0 where the cell is missing."""
+
+
+@dataclass(frozen=True)
+class OddsOfMixture:
+    """Those of a mixture: exact."""
+
+    model: TableMixture
+    simulated: tuple[int, int, int] = (SIMULATED_ROWS, SIMULATED_TOTAL, LEAST_SIMULATED)
+
+    @property
+    def schema(self) -> Schema:
+        """How the columns are read."""
+        return self.model.schema
+
+    @property
+    def calibration(self) -> np.ndarray:
+        """P-values of the training rows at even quantiles."""
+        return self.model.calibration
+
+    def log_density(self, y: np.ndarray) -> np.ndarray:
+        """Of the present cells of events (n, D), in model units: (n,)."""
+        return log_density(self.model, y)
+
+    def drawn(self, n: int, seed: int) -> np.ndarray:
+        """Events (n, D)."""
+        return self.model.sample(n, seed)[0]
+
+    def surprises(self, y: np.ndarray) -> np.ndarray:
+        """`-log p(column | rest of the row)` (n, columns) in nats: exact."""
+        return leaving_out(self, y)
+
+
+def of(model: TableMixture | Odds) -> Odds:
+    """What is asked of a mixture, or of what is asked already."""
+    return OddsOfMixture(model) if isinstance(model, TableMixture) else model
+
+
+def leaving_out(odds: Odds, y: np.ndarray) -> np.ndarray:
+    """`log p(rest) - log p(row)` for every column of events (n, D) in turn, (n, columns)."""
+    whole, columns = odds.log_density(y), []
+    for name in odds.schema.names:
+        rest = y.copy()
+        rest[:, list(odds.schema.layout.places(name))] = np.nan
+        columns.append(odds.log_density(rest) - whole)
+    return np.stack(columns, axis=1)
+
+
 def log_density(model: TableMixture, y: np.ndarray) -> np.ndarray:
     """Log density (n,) of the present cells in model units: logs of positive columns, so tails on both sides count."""
     return np.logaddexp.reduce(exact.log_joints(model.mixture, y), axis=1)
 
 
-def pvalues(model: TableMixture, rows: Rows, seed: int = 0) -> np.ndarray:
+def pvalues(model: TableMixture | Odds, rows: Rows, seed: int = 0) -> np.ndarray:
     """`P(p(Y) <= p(y))` (n,) for rows Y of the model with the same cells present: an estimate by simulation.
 
     The same for every pattern of missing cells, so rows with and without holes can be ranked together. The smallest
     value is 1 / (rows simulated + 1).
     """
-    present = _present_columns(model, rows.y)
+    odds = of(model)
+    present = _present_columns(odds.schema, rows.y)
     patterns, which = np.unique(present, axis=0, return_inverse=True)
-    n_simulated = int(np.clip(SIMULATED_TOTAL // len(patterns), LEAST_SIMULATED, SIMULATED_ROWS))
-    simulated, _ = model.sample(n_simulated, seed)
-    observed = log_density(model, rows.y)
+    most, total, least = odds.simulated
+    n_simulated = int(np.clip(total // len(patterns), least, most))
+    simulated = odds.drawn(n_simulated, seed)
+    observed = odds.log_density(rows.y)
     values = np.empty(len(rows.y))
     for i, pattern in enumerate(patterns):
         mine = which.ravel() == i
-        reference = np.sort(log_density(model, _with_cells(model, simulated, pattern)))
+        reference = np.sort(odds.log_density(_with_cells(odds.schema, simulated, pattern)))
         lower = np.searchsorted(reference, observed[mine], side="right")
         values[mine] = (1 + lower) / (n_simulated + 1)
     return values
 
 
-def _present_columns(model: TableMixture, y: np.ndarray) -> np.ndarray:
+def _present_columns(schema: Schema, y: np.ndarray) -> np.ndarray:
     """Which columns of the table are present (n, columns); the last place of a column tells."""
-    last = [model.schema.layout.places(name)[-1] for name in model.schema.names]
+    last = [schema.layout.places(name)[-1] for name in schema.names]
     return ~np.isnan(y[:, last])
 
 
-def _with_cells(model: TableMixture, y: np.ndarray, present: np.ndarray) -> np.ndarray:
+def _with_cells(schema: Schema, y: np.ndarray, present: np.ndarray) -> np.ndarray:
     """Events with only these columns left."""
     y = y.copy()
-    for name, keep in zip(model.schema.names, present, strict=True):
+    for name, keep in zip(schema.names, present, strict=True):
         if not keep:
-            y[:, list(model.schema.layout.places(name))] = np.nan
+            y[:, list(schema.layout.places(name))] = np.nan
     return y
 
 
@@ -76,32 +148,27 @@ def calibrate(pvalues_of_training: np.ndarray, weight: np.ndarray) -> np.ndarray
     return np.interp(np.linspace(0, 1, CALIBRATION_POINTS), places, values)
 
 
-def threshold(model: TableMixture, rate: float) -> float:
+def threshold(model: TableMixture | Odds, rate: float) -> float:
     """The p-value below which `rate` of the training rows lie."""
     return float(np.interp(rate, np.linspace(0, 1, len(model.calibration)), model.calibration))
 
 
-def surprises(model: TableMixture, rows: Rows) -> np.ndarray:
-    """`-log p(column | rest of the row)` (n, columns) in nats and model units: exact; 0 where the cell is missing."""
-    whole = log_density(model, rows.y)
-    columns = []
-    for name in model.schema.names:
-        rest = rows.y.copy()
-        rest[:, list(model.schema.layout.places(name))] = np.nan
-        columns.append(log_density(model, rest) - whole)
-    return np.stack(columns, axis=1)
+def surprises(model: TableMixture | Odds, rows: Rows) -> np.ndarray:
+    """`-log p(column | rest of the row)` (n, columns) in nats and model units; 0 where the cell is missing."""
+    return of(model).surprises(rows.y)
 
 
-def anomalies(model: TableMixture, rows: Rows, rate: float, seed: int = 0) -> list[Anomaly]:
+def anomalies(model: TableMixture | Odds, rows: Rows, rate: float, seed: int = 0) -> list[Anomaly]:
     """The rows odder than all but `rate` of the training rows, oddest first, with what makes them so; all for 1."""
-    p, density = pvalues(model, rows, seed), log_density(model, rows.y)
-    odd = np.flatnonzero(p <= (threshold(model, rate) if rate < 1 else 1.0))
+    odds = of(model)
+    p, density = pvalues(odds, rows, seed), odds.log_density(rows.y)
+    odd = np.flatnonzero(p <= (threshold(odds, rate) if rate < 1 else 1.0))
     odd = odd[np.lexsort((density[odd], p[odd]))]
     if not len(odd):
         return []
     found = []
-    for row, values in zip(odd, surprises(model, rows.take(odd)), strict=True):
+    for row, values in zip(odd, surprises(odds, rows.take(odd)), strict=True):
         order = np.argsort(-values)
-        named = tuple((model.schema.names[j], float(values[j])) for j in order if values[j] != 0)
+        named = tuple((odds.schema.names[j], float(values[j])) for j in order if values[j] != 0)
         found.append(Anomaly(int(row), float(p[row]), named))
     return found

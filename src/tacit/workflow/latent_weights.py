@@ -21,6 +21,7 @@ from tacit.workflow.latent_points import moments
 DRAWS = 1024  # of z a row, for what is asked of one column given others
 CHUNK = 64  # draws of a row at once
 LEFT_OUT = 1e-9  # of the weight of a row
+FAR = 1e30  # the largest number, in single precision
 
 
 class Reading(eqx.Module):
@@ -39,10 +40,10 @@ class Moments(Reading):
 
 
 class Nothing(Reading):
-    """No numbers."""
+    """Nothing: a nought in its place, since none cannot be mapped over draws in chunks."""
 
     def __call__(self, family: Any) -> Float[Array, " m"]:
-        return jnp.zeros(0)
+        return jnp.zeros(1)
 
 
 class WeightedDraws(AbstractOfRow):
@@ -75,6 +76,17 @@ class WeightedDraws(AbstractOfRow):
         keys = jax.random.split(key, self.num_samples)
         half = jnp.arange(self.num_samples) % 2 == 0
         return jax.lax.map(draw, (keys, half), batch_size=min(CHUNK, self.num_samples))
+
+
+class Ratios(AbstractOfRow):
+    """`log q(z_s | y, x) - log p(z_s | x)` at draws of q, (s,)."""
+
+    num_samples: int
+
+    def __call__(self, key: Key, model: LatentModel, posterior: Any, y: Array, x: Any, observed: Any) -> Array:
+        q, prior = posterior(evidence(y, x, observed)), model.prior(model.context(x))
+        events = jax.vmap(q.sample)(jax.random.split(key, self.num_samples))
+        return jax.vmap(lambda z: q.log_prob(z) - prior.log_prob(z))(events)
 
 
 class Expected(AbstractOfRow):
@@ -131,8 +143,5 @@ def error_of_mean(log_weights: Float[np.ndarray, "n s"], values: Float[np.ndarra
 
 def drawn(of_row: AbstractOfRow, model: LatentModel, posterior: Any, batch: Batch, key: Key) -> Any:
     """`of_row` of every row by draws that depend on `key` and on what the row holds, in single precision."""
-    y = np.clip(batch.y, -_FAR, _FAR)
+    y = np.clip(batch.y, -FAR, FAR)
     return over_rows(of_row, model, posterior, batch._replace(y=y), key=key)
-
-
-_FAR = 1e30  # a float in single precision

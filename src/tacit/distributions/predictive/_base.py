@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,9 +17,20 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class AbstractPrediction(ABC):
-    """The distribution of one column given others, one row of the table each; `p[0]`, `p[2:5]` take rows."""
+    """The distribution of one column given others, one row of the table each; `p[0]`, `p[2:5]` take rows.
+
+    Exact, or an estimate from draws: then `monte_carlo_error` (n,) is the standard error of its mean over them (of
+    levels that of the most doubtful probability).
+    """
+
+    monte_carlo_error: Floats | None = field(default=None, kw_only=True)
 
     _row_fields: ClassVar[tuple[str, ...]]
+
+    @property
+    def kind(self) -> str:
+        """ "exact" or "estimate"."""
+        return "exact" if self.monte_carlo_error is None else "estimate"
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -43,7 +54,14 @@ class AbstractPrediction(ABC):
     def __getitem__(self, rows: int | slice | Sequence[int] | NDArray[Any]) -> Self:
         """The prediction of some rows: one row stays a prediction, of length 1."""
         index = np.atleast_1d(np.arange(len(self))[rows])
-        return replace(self, **{name: getattr(self, name)[index] for name in self._row_fields})
+        rows_of = {name: getattr(self, name)[index] for name in self._row_fields}
+        error = self.monte_carlo_error
+        return replace(self, **rows_of, monte_carlo_error=None if error is None else error[index])
+
+    def _and_error(self, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Columns of a table, with that of the error where there is one."""
+        error = self.monte_carlo_error
+        return columns if error is None else {**columns, "monte_carlo_error": error}
 
 
 class AbstractNumericPrediction(AbstractPrediction):
@@ -114,10 +132,10 @@ class AbstractNumericPrediction(AbstractPrediction):
         return self.quantile([tail, 1.0 - tail])
 
     def to_frame(self, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> dict[str, NDArray[Any]]:
-        """Columns of a table: mean, sd, and a column q<level> for every quantile."""
+        """Columns of a table: mean, sd, and a column q<level> for every quantile; the error of an estimate."""
         found = self.quantile(quantiles)
         levels = {f"q{level:g}": found[:, j] for j, level in enumerate(quantiles)}
-        return {"mean": self.mean(), "sd": self.std(), **levels}
+        return self._and_error({"mean": self.mean(), "sd": self.std(), **levels})
 
     def _grid(self, value: ArrayLike) -> tuple[Floats, tuple[int, ...]]:
         """Values as (n, g), and the shape of the answer."""

@@ -67,7 +67,7 @@ class CategoricalPrediction(AbstractPrediction):
         columns: dict[str, NDArray[Any]] = {
             f"P({level})": self.probabilities[:, j] for j, level in enumerate(self.levels)
         }
-        return {**columns, "most_probable": self.mode()}
+        return self._and_error({**columns, "most_probable": self.mode()})
 
     @property
     def _labels(self) -> NDArray[Any]:
