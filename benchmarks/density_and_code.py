@@ -7,11 +7,14 @@ gradients of 4 draws; betas and seeds are one population. On test rows: the exac
 mutual information of row and code; normalised mutual information of the most probable code with the labels, and the
 accuracy of a linear probe on q, both beside the labels that took no part. Intervals: 95 % over seeds.
 
-`python -m benchmarks.density_and_code` writes the table and docs/pictures/density_and_code.png.
+`python -m benchmarks.density_and_code` writes the table and docs/pictures/density_and_code.png; `... draw` the picture
+alone, from the table that is kept.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from benchmarks._common import report
+from benchmarks._common import RESULTS, report
 from tacit.data.batch import Batch
 from tacit.evaluation.code import code
 from tacit.evaluation.latent_use import latent_mean
@@ -103,6 +106,9 @@ def figures(model: Any, encoder: Any, rows: Batch, labels: dict[str, np.ndarray]
 
 
 def main() -> None:
+    if sys.argv[1:] == ["draw"]:
+        draw(json.loads((RESULTS / "density_and_code.json").read_text())["figures"])
+        return
     images, labels = digits()
     whole = np.concatenate([images["train"], images["valid"]])
     mean = np.clip(images["train"].mean(0), 0.01, 0.99)
@@ -147,32 +153,33 @@ def main() -> None:
 
 
 def draw(table: list[dict[str, Any]]) -> None:
-    """Density across, code upwards; a line goes through the betas."""
+    """Density across, code upwards; a line goes through the betas. A column for each decoder, with its own range."""
     import matplotlib
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    shown = {"mutual information": "mutual information of row and code (nats)", "NMI": "agreement with labels (NMI)"}
-    figure, axes = plt.subplots(1, len(shown), figsize=(10, 4.4), layout="constrained")
-    for axis, (column, label) in zip(axes, shown.items(), strict=True):
-        for strength, mark in zip(STRENGTHS, ("o", "s"), strict=True):
-            for name, colour in zip(LATENTS, ("#1b6ca8", "#c8553d", "#4f772d"), strict=True):
+    shown = {"mutual information": "mutual information of\nrow and code (nats)", "NMI": "agreement with labels (NMI)"}
+    figure, axes = plt.subplots(len(shown), 2, figsize=(10, 7), sharex="col", sharey="row", layout="constrained")
+    for place, strength in enumerate(STRENGTHS):
+        for axis, (column, label) in zip(axes[:, place], shown.items(), strict=True):
+            for name, colour, mark in zip(LATENTS, ("#1b6ca8", "#c8553d", "#4f772d"), "osD", strict=True):
                 lines = [r for r in table if r["decoder"] == strength and r["code"] == name]
                 x, y = ([r[c] for r in lines] for c in ("log-likelihood", column))
                 errors = [[r[f"{c} +-"] for r in lines] for c in ("log-likelihood", column)]
-                style = "-" if strength == "weak" else "--"
-                axis.errorbar(
-                    x, y, errors[1], errors[0], fmt=mark + style, color=colour, ms=5, lw=1, capsize=2,
-                    label=f"{strength}, {name}",
-                )  # fmt: skip
-                if name == "1 of 10":
+                style = {"ls": "-", "lw": 1, "alpha": 0.5, "color": colour}
+                axis.plot(x, y, **style)
+                axis.errorbar(x, y, errors[1], errors[0], fmt=mark, color=colour, ms=5, capsize=2, label=name)
+                if name == "1 of 30":
                     for r in lines:
-                        axis.annotate(f"β {r['beta']:g}", (r["log-likelihood"], r[column]), (4, 4), "data",
-                                      "offset points", fontsize=7)  # fmt: skip
-        axis.set_xlabel("exact test log-likelihood (nats a row)")
-        axis.set_ylabel(label)
-    axes[0].legend(fontsize=8, title="decoder, code")
+                        words, where = f"β {r['beta']:g}", (r["log-likelihood"], r[column])
+                        axis.annotate(words, where, (6, 5), "data", "offset points", fontsize=8, color=colour)
+            axis.grid(alpha=0.2)
+            if place == 0:
+                axis.set_ylabel(label)
+        axes[0, place].set_title(f"{strength} decoder", fontsize=11)
+        axes[-1, place].set_xlabel("exact test log-likelihood (nats a row)")
+    axes[0, 0].legend(fontsize=8, title="code")
     figure.savefig(PICTURE, dpi=110)
 
 

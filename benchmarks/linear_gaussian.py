@@ -34,7 +34,7 @@ from tacit.objectives import ELBO
 from tacit.training import train
 
 SETS = {"wine": (load_wine, 2), "wdbc": (load_breast_cancer, 3), "digits": (load_digits, 3)}
-STEPS = {"joint": 3000, "local": 3000, "amortised": 6000, "sampled": 1500}
+STEPS = {"joint": 3000, "local": 3000, "amortised": 6000, "sampled": 6000}
 FLOOR = 1e-12
 
 
@@ -62,11 +62,10 @@ def by_gradient(X: np.ndarray, m: int, isotropic: bool, way: str) -> LinearGauss
     n, d = X.shape
     model = LinearGaussianModel.start(jax.random.key(0), d, m, isotropic=isotropic)
     encoder = LinearEncoder.zeros(d, m)
-    steps, batch = STEPS[way], n
+    steps = STEPS[way]
     procedure, posterior, gradient, shares, draws = Joint, encoder, Cubature(), (1.0, 1.0), 1
     if way == "sampled":
-        gradient, batch, draws = Pathwise(), 128, 4
-        shares = (-(-n // 128),) * 2
+        gradient, draws = Pathwise(), 4
     elif way == "amortised":
         procedure, shares = partial(Amortised, phi_steps=1), (0.5, 0.5)
     elif way == "local":
@@ -82,7 +81,7 @@ def by_gradient(X: np.ndarray, m: int, isotropic: bool, way: str) -> LinearGauss
         num_samples=draws,
         optimizer=optimizer,
         procedure=procedure,
-        batch_size=batch,
+        batch_size=n,
         max_epochs=steps,
     )
     return fitted.model
