@@ -39,5 +39,6 @@ def error_over_draws(error: Float[np.ndarray, " n"], share: Float[np.ndarray, " 
     (0.5, 1.0)
     """
     held = np.column_stack([np.nan_to_num(np.asarray(a, np.float64), nan=np.inf) for a in cells if a is not None])
-    _, row = np.unique(held, axis=0, return_inverse=True)
-    return float(np.sqrt(np.sum(np.bincount(row.reshape(-1), share * error) ** 2)))
+    place: dict[bytes, int] = {}
+    row = [place.setdefault(cells.tobytes(), len(place)) for cells in held + 0.0]  # + 0: -0 is 0
+    return float(np.sqrt(np.sum(np.bincount(row, share * error) ** 2)))
