@@ -96,9 +96,19 @@ def test_codes_samples_and_holes(deep: Path, bits: Path, run: Any, tmp_path: Pat
     assert (full["p4"][0], full["p2"][1]) == (1, 0)
 
 
-def test_what_a_deep_model_cannot_answer(deep: Path, bits: Path, run: Any) -> None:
-    refused(run("predict", deep, bits, "--target", "p1"), 2, "no exact distribution")
-    refused(run("anomalies", deep, bits), 2, "no exact distribution")
+def test_any_column_given_others_and_odd_rows(deep: Path, bits: Path, run: Any, tmp_path: Path) -> None:
+    found = read(run("predict", deep, bits, "--target", "p1").stdout)
+    assert list(found) == ["P(0)", "P(1)", "most_probable"]
+    high = found["P(1)"][[int(line.split(",")[0]) for line in bits.read_text().split()[1:]].index(1)]
+    assert 0 < high < 1
+    refused(run("predict", deep, bits, "--target", "p9"), 2, "not a column")
+    odd = tmp_path / "odd.csv"
+    odd.write_text("p0,p1,p2,p3,p4,p5\n1,1,1,1,1,0\n1,1,1,1,1,1\n,,,,,\n")
+    result = run("anomalies", deep, odd, "--all")
+    told = read(result.stdout)
+    assert (told["row"][0], told["odd_1"][0]) == (2, "p5")
+    assert told["p_value"][-1] == 1
+    assert "rows that the model draws" in result.stderr
 
 
 def test_settings_that_make_no_sense(bits: Path, run: Any, tmp_path: Path) -> None:

@@ -80,6 +80,13 @@ def test_cells_left_out_are_summed_out(many: DiscreteVAE) -> None:
     np.testing.assert_allclose(many.score_samples(holes), summed, atol=1e-6)
 
 
+def test_relax_trains_by_its_name(rows: np.ndarray) -> None:
+    fresh = bits(400, seed=5)
+    independent = np.clip(rows.mean(axis=0), 0.01, 0.99)
+    plain = (fresh * np.log(independent) + (1 - fresh) * np.log1p(-independent)).sum(axis=1)
+    assert DiscreteVAE(2, gradient="relax", **FAST).fit(rows).score(fresh) > plain.mean() + 0.2
+
+
 def test_one_latent_is_a_mixture_that_finds_the_groups(one: DiscreteVAE, rows: np.ndarray) -> None:
     fresh = bits(400, seed=5)
     independent = np.clip(rows.mean(axis=0), 0.01, 0.99)
@@ -150,8 +157,8 @@ def test_codes_and_back(many: DiscreteVAE, table: DiscreteVAE, rows: np.ndarray)
             many.inverse_transform(holes)
     with pytest.raises(UsageError, match="not numbers"):
         many.inverse_transform([["a", "b", "c"]])
-    with pytest.raises(AttributeError):
-        _ = many.predict
+    with pytest.raises(UsageError, match="a state is of one latent"):
+        many.predict(rows)
 
 
 def test_rows_drawn_have_the_shares_of_the_data(one: DiscreteVAE, rows: np.ndarray) -> None:
@@ -276,8 +283,8 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], match: str, rows:
 def test_rows_that_do_not_suit_the_likelihood(rows: np.ndarray, many: DiscreteVAE) -> None:
     grey = rows.copy()
     grey[3, 2] = 0.5
-    with pytest.raises(DataError, match=r"row 3.*0\.5 is neither 0 nor 1"):
-        DiscreteVAE(likelihood="bernoulli", **FAST).fit(grey)
+    with pytest.raises(DataError, match=r"row 3.*1\.5 is neither 0 nor 1"):
+        DiscreteVAE(likelihood="bernoulli", **FAST).fit(np.where(grey == 0.5, 1.5, grey))
     with pytest.raises(DataError, match="neither 0 nor 1"):
         many.score_samples(grey)
     with pytest.raises(DataError, match="not a whole number"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -12,9 +13,12 @@ import pytest
 from scipy import stats
 
 from tacit._errors import DataError, UsageError
+from tacit.data.batch import Batch
 from tacit.data.encode import Rows
 from tacit.data.schema import Schema
 from tacit.data.table import Table, read_table
+from tacit.evaluation.latent_use import LatentUse
+from tacit.evaluation.pareto import TRUSTED
 from tacit.gradients import Enumeration, LeaveOneOut
 from tacit.models import (
     AbstractLatent,
@@ -27,13 +31,13 @@ from tacit.models import (
 )
 from tacit.models.enumeration import log_marginal
 from tacit.objectives import ELBO
-from tacit.workflow import latent_tiles
-from tacit.workflow.latent_diagnosis import Diagnosis
 from tacit.workflow.latent_plan import LatentPlan, Training
 from tacit.workflow.latent_points import best_columns, moments
 from tacit.workflow.latent_record import told_latent
 from tacit.workflow.latent_rows import BITS, Cells, encode_rows, read_columns, within_reach
 from tacit.workflow.latent_table import LatentTable
+from tacit.workflow.latent_weights import Expected, Moments, WeightedDraws
+from tacit.workflow.latent_weights import drawn as drawn_of
 
 N = 90
 KINDS = {"length": "real", "mass": "positive", "on": "binary", "sort": "categorical", "hits": "count"}
@@ -74,8 +78,10 @@ def rows(schema: Schema, table: Table) -> Rows:
     return encode_rows(schema, table)
 
 
-def make(latent: AbstractLatent, schema: Schema, rows: Rows, **settings: Any) -> LatentTable:
-    training = Training(hidden_layer_sizes=(5,), activation="tanh")
+def make(
+    latent: AbstractLatent, schema: Schema, rows: Rows, hidden: tuple[int, ...] = (5,), **settings: Any
+) -> LatentTable:
+    training = Training(hidden_layer_sizes=hidden, activation="tanh")
     plan = LatentPlan(latent, "discrete-vae", ELBO(), LeaveOneOut(), 2, training=training, **settings)
     model, posterior = plan.build(jax.random.key(1), schema, rows.y, rows.weight)
     return LatentTable(schema, *jax.tree.map(np.asarray, (model, posterior)))
@@ -96,12 +102,30 @@ def test_densities_are_those_of_the_states_one_by_one(
 
 
 def test_a_latent_that_cannot_be_listed_has_estimates_that_do_not_change(schema: Schema, rows: Rows) -> None:
-    table = make(NormalLatent(2), schema, rows)
+    table = make(NormalLatent(3), schema, rows)
     assert (table.exact, table.kind) == (False, "estimate")
     first, again = table.log_prob(rows), table.log_prob(rows)
     np.testing.assert_array_equal(first, again)
-    found = table.estimates(rows)
-    assert np.all(found.elbo <= found.log_p + 1e-9)
+    found = table.weighted(rows)
+    np.testing.assert_array_equal(found.jackknife + rows.log_jacobian, first)
+    assert np.all(found.elbo <= found.bounds[:, 2])
+    backwards = rows.take(np.arange(N)[::-1])
+    np.testing.assert_allclose(table.log_prob(backwards)[::-1], first, rtol=1e-5)
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+def test_one_or_two_normal_latents_are_integrated_and_weights_meet_it(latents: int, schema: Schema, rows: Rows) -> None:
+    made = make(NormalLatent(latents), schema, rows)
+    nothing = jax.tree.map(np.zeros_like, made.posterior.head)  # q is the prior: no encoder has been trained
+    table = replace(made, posterior=eqx.tree_at(lambda q: q.head, made.posterior, nothing))
+    found = table.log_likelihood(rows)
+    assert (found.method, found.result.kind) == ("quadrature", "exact")
+    drawn = table.weighted(rows, 1024)
+    trusted = drawn.k_hat < TRUSTED
+    assert trusted.mean() > 0.8
+    z = ((drawn.jackknife + rows.log_jacobian - found.values) / drawn.error)[trusted]
+    assert np.abs(z).max() < 5
+    assert np.sqrt(np.mean(z**2)) > 0.4
 
 
 def test_without_hidden_units_a_single_state_fits_every_column_alone(schema: Schema, rows: Rows) -> None:
@@ -121,7 +145,10 @@ def test_without_hidden_units_a_single_state_fits_every_column_alone(schema: Sch
 def test_what_is_sampled_meets_what_is_listed(schema: Schema, rows: Rows) -> None:
     table = make(CategoricalLatent(3), schema, rows)
     exact = table.expected(rows)
-    sampled = table._tiled(latent_tiles.expected_moments, rows, 0)[0]
+    cells = Cells.of(rows.y)
+    batch = Batch(cells.y, None, cells.observed, None, None)
+    of_row = Expected(WeightedDraws(256, Moments()))
+    sampled = drawn_of(of_row, table.model, table.posterior, batch, jax.random.key(0))
     layout = schema.layout
     where = layout.span("bernoulli")  # probabilities: errors of 256 draws by weight are well below a tenth
     assert np.abs(sampled[:, where] - exact[:, where]).mean() < 0.02
@@ -221,10 +248,14 @@ def test_far_cells_are_drawn_in_for_training_and_told(schema: Schema, rows: Rows
 
 def test_the_diagnosis_tells_collapse_idle_latents_and_unused_states() -> None:
     spread = np.array([[0.5, 0.5], [0.995, 0.005], [0.5, 0.5]])
-    assert [f.code for f in Diagnosis(np.zeros(3), spread).findings()] == ["collapse"]
-    assert [f.code for f in Diagnosis(np.array([1.0, 1.0, 0.0]), spread).findings()] == ["unused-codes"]
-    assert [f.code for f in Diagnosis(np.array([1.0, 0.0, 0.0]), spread).findings()] == ["idle-latents"]
-    assert Diagnosis(np.array([1.0, 0.5, 0.2]), spread[[0, 2, 2]]).findings() == []
+
+    def found(kl: list[float], usage: np.ndarray) -> list[str]:
+        return [f.code for f in LatentUse(np.array(kl), np.array(kl) / 10, usage).findings()]
+
+    assert found([0.0, 0.0, 0.0], spread) == ["collapse"]
+    assert found([1.0, 1.0, 0.0], spread) == ["unused-codes"]
+    assert found([1.0, 0.0, 0.0], spread) == ["idle-latents"]
+    assert found([1.0, 0.5, 0.2], spread[[0, 2, 2]]) == []
 
 
 def test_a_batch_of_more_rows_than_there_are_is_refused() -> None:

@@ -10,7 +10,6 @@ import numpy as np
 from tacit.cli import options
 from tacit.cli.conditional_answers import load_joint
 from tacit.cli.failures import note
-from tacit.cli.latent_answers import refuse_deep
 from tacit.cli.tables import check_outputs, read_rows, with_kept, write_result
 
 _NAMED = 3
@@ -44,14 +43,18 @@ def command(
 
     p_value is the probability that the model draws a row less probable than this one, among rows with the same
     cells present: rows with and without holes can be ranked together. odd_1, odd_2, ... are the columns that the
-    rest of the row expects least, with -log p(column | rest) in nats. Rows count from 1.
+    rest of the row expects least, with -log p(column | rest) in nats. Rows count from 1. Of a deep model the rate is
+    that among rows which the model draws.
     """
     from tacit.workflow.anomalies import anomalies, threshold
+    from tacit.workflow.latent_anomalies import OddsOfLatent
+    from tacit.workflow.latent_table import LatentTable
 
     check_outputs(output, force=force)
     fitted = load_joint(model, "anomalies", "Rank rows by tacit score; for odd rows as such fit one without --target.")
-    refuse_deep(fitted, "anomalies", "Rank rows by tacit score, or fit one with --model mixture.")
-    table, events = read_rows(rows, fitted.schema, require="any")
+    if isinstance(fitted, LatentTable):
+        fitted = OddsOfLatent(fitted)
+    table, events = read_rows(rows, fitted.schema, "any", getattr(fitted, "covariates", None))
     limit = threshold(fitted, rate)
     found = anomalies(fitted, events, rate=1.0 if all_rows else rate, seed=seed)
     places = np.array([anomaly.row for anomaly in found], int)
@@ -66,4 +69,5 @@ def command(
     flagged = int(np.sum(columns["flagged"]))
     columns = {"row": places + 1, **with_kept(table, options.listed(keep), columns, places)}
     write_result("anomalies", columns, output, force=force, as_json=as_json, rows=len(events), flagged=flagged)
-    note(f"{flagged} of {len(events):,} rows are as odd as the oddest {rate:.3g} of the training rows")
+    those = "rows that the model draws" if isinstance(fitted, OddsOfLatent) else "training rows"
+    note(f"{flagged} of {len(events):,} rows are as odd as the oddest {rate:.3g} of the {those}")

@@ -29,7 +29,7 @@ def command(model: str, rows: str, draws: int | None, seed: int, output: str, fo
     fitted = load_joint(
         model, "impute", "Fill the target with tacit predict; for holes in other columns fit one without --target."
     )
-    table, events = read_rows(rows, fitted.schema, require="any")
+    table, events = read_rows(rows, fitted.schema, "any", getattr(fitted, "covariates", None))
     if draws is None:
         complete = filled(fitted, table, fitted.impute(events))
     else:

@@ -38,7 +38,7 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
         columns = with_kept(asked.table, options.listed(keep), latents(fitted, asked))
         write_result("latent", columns, output, force=force, as_json=as_json)
         return
-    table, events = read_rows(rows, fitted.schema, require="any")
+    table, events = read_rows(rows, fitted.schema, "any", getattr(fitted, "covariates", None))
     if isinstance(fitted, LatentTable):
         columns = with_kept(table, options.listed(keep), latents_of(fitted, events))
         write_result("latent", columns, output, force=force, as_json=as_json)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tacit._errors import UsageError
+from tacit.cli.failures import note
 
 if TYPE_CHECKING:
     from tacit.data.encode import Rows
@@ -19,7 +20,7 @@ def latents_of(model: LatentTable, events: Rows) -> dict[str, Any]:
 
     Of continuous latents the mean and the standard deviation.
     """
-    from tacit.workflow.latent_diagnosis import state_probabilities
+    from tacit.evaluation.latent_use import state_probabilities
 
     q = model.posteriors(events)
     found = state_probabilities(q)
@@ -40,13 +41,21 @@ def drawn_rows(model: LatentTable, n: int, seed: int, given: Mapping[str, Any]) 
 
     if not given:
         return model.sample(n, seed)[1]
-    return model.draw(given_row(model.schema, given), n, seed)[0]
+    from tacit.workflow.latent_given import given_draws
+    from tacit.workflow.latent_table import hidden
+
+    found = given_draws(model, given_row(model.schema, given), n, seed)
+    if found.kind == "estimate":
+        carried = f"{found.effective[0]:,.0f} of {found.weighted:,} weighted draws of the latent carry the weight"
+        note(f"given cells: an estimate, by importance resampling and Metropolis steps; {carried}")
+        if found.rough:
+            note("so few draws are rough: what is given is unlikely under the model")
+    return hidden(model.schema, found.y[0])
 
 
-def refuse_deep(model: Any, command: str, mend: str) -> None:
-    """Raise `UsageError` where a command needs exact conditionals and the model is a deep one."""
-    from tacit.workflow.latent_table import LatentTable
-
-    if isinstance(model, LatentTable):
-        what = "a deep model has no exact distribution of a column given others."
-        raise UsageError(what, where=f"tacit {command}", mend=mend)
+def refuse_without_covariates(model: Any) -> None:
+    """Raise `UsageError` where rows cannot be drawn without those of the covariates."""
+    if getattr(model, "covariates", None) is not None:
+        given = ", ".join(one.column.name for one in model.covariates.columns)
+        mend = "Give rows that hold them: tacit sample MODEL ROWS -n N."
+        raise UsageError(f"the model is of the rows given {given}.", where="tacit sample", mend=mend)

@@ -16,7 +16,7 @@ ESTIMATORS = {
 }
 """Where the estimator of each model is; its module makes the plan with `plan_of`."""
 
-_ELSEWHERE = ("types", "random_state", "verbose", "holdout", "standardise")  # options of their own
+_ELSEWHERE = ("types", "random_state", "verbose", "holdout", "standardise", "image")  # options of their own
 
 
 def chosen(model: str, settings: Mapping[str, str], k: str) -> Any:

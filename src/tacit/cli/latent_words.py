@@ -26,6 +26,8 @@ def _data(record: dict[str, Any]) -> Iterator[str]:
     data = record["data"]
     columns = [column for column in data["columns"] if column["kind"] not in ("id", "weight", "group", "time")]
     yield f"{data['source']}: {data['rows']:,} rows, {len(columns)} columns modelled; {record['settings']['latent']}"
+    if data.get("given"):
+        yield f"given {', '.join(data['given'])}"
     if data["rows_heldout"]:
         yield f"{data['rows_train']:,} rows to learn from, {data['rows_heldout']:,} held out {data['split']}"
 
@@ -36,13 +38,10 @@ def bounds(record: dict[str, Any]) -> Iterator[str]:
     if not results:
         return
     width = max(len(result.name) for result in results)
-    yield "the log-likelihood and its parts, on the same rows"
+    grey = "not a log-likelihood" in results[0].name
+    yield f"the {'grey-level score' if grey else 'log-likelihood'} and its parts, on the same rows"
     for result in results:
-        noise = [
-            f"Monte Carlo error {result.monte_carlo_error:.2g}" if result.monte_carlo_error else "",
-            f"bias {result.bias:+.2g}" if result.bias else "",
-        ]
-        label = ", ".join(part for part in (result.kind, *noise) if part)
+        label = words.labelled(result)
         yield f"  {result.name:<{width}}   {words.with_error(result.value, result.standard_error):>16}   {label}"
 
 

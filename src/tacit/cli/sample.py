@@ -10,7 +10,7 @@ import numpy as np
 from tacit._errors import DataError, UsageError
 from tacit.cli import options
 from tacit.cli.conditional_answers import read_covariates, refusal, samples
-from tacit.cli.latent_answers import drawn_rows
+from tacit.cli.latent_answers import drawn_rows, refuse_without_covariates
 from tacit.cli.tables import check_outputs, free_name, read_rows, write_result
 
 
@@ -51,6 +51,7 @@ def command(
             raise refusal(fitted, "sample", "Give rows with the other columns: tacit sample MODEL ROWS -n N.")
         columns = samples(fitted, read_covariates(rows, fitted), n, seed)
     elif rows is None:
+        refuse_without_covariates(fitted)
         fixed = options.pairs(given, "--given", names=fitted.schema.names)
         try:
             drawn = (
@@ -62,7 +63,7 @@ def command(
             raise UsageError(error.what, where="--given", mend="Give another value.") from None
         columns = with_given(fitted, fitted.decode(drawn), fixed)
     else:
-        table, events = read_rows(rows, fitted.schema, require="any")
+        table, events = read_rows(rows, fitted.schema, "any", getattr(fitted, "covariates", None))
         row = np.repeat(np.arange(len(events)), n)
         drawn = fitted.draw(events, n, seed).reshape(len(row), -1)
         complete = filled(fitted, table.take(row), drawn)  # cells that are there come back as they were

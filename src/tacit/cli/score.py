@@ -38,7 +38,7 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
         write_result("score", columns, output, force=force, as_json=as_json, mean=figure.to_dict())
         note(str(figure))
         return
-    table, events = read_rows(rows, fitted.schema, require="all")
+    table, events = read_rows(rows, fitted.schema, "all", getattr(fitted, "covariates", None))
     over: dict[str, Any] = {"weight": events.weight, "groups": events.group}
     if isinstance(fitted, LatentTable):
         from tacit.workflow.latent_figures import judge_latent
@@ -46,11 +46,15 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
         told = judge_latent(fitted, events, **over)
         log_density, figure = told.log_prob, told.figures[0]
     else:
+        told = None
         log_density = fitted.log_prob(events)
         figure = mean_result("mean log-likelihood", log_density, reference=fitted.schema.reference(), **over)
-    columns = with_kept(table, options.listed(keep), {"log_density": log_density})
+    name = "log_density" if not any(column.grey for column in fitted.schema.modelled) else "grey_score"
+    columns = with_kept(table, options.listed(keep), {name: log_density})
     write_result("score", columns, output, force=force, as_json=as_json, mean=figure.to_dict())
     note(str(figure))
+    for finding in told.findings if told is not None else ():
+        note(str(finding))
     holes = sum(table.column(name).null_count for name in fitted.schema.names)
     if holes:
         note(f"{holes:,} missing cells are integrated out: right where cells are missing at random")

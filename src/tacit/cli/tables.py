@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,18 +36,28 @@ def check_outputs(*paths: str | None, force: bool, stdout: bool = True) -> None:
             raise OutputError("cannot be written: there is no such folder.", where=path, mend="Make the folder.")
 
 
-def read_rows(path: str, schema: Schema, require: Literal["all", "any"]) -> tuple[Table, Rows]:
-    """A table and its rows as the model reads them; what was noticed goes to stderr."""
-    from tacit.data.encode import encode
+def read_rows(path: str, schema: Schema, require: Literal["all", "any"], covariates: Any = None) -> tuple[Table, Rows]:
+    """A table and its rows as the model reads them; what was noticed goes to stderr.
+
+    Of a model with `covariates` the rows hold theirs, and with "any" they need no other column.
+    """
+    import numpy as np
+
+    from tacit.data.encode import Rows, encode
     from tacit.data.table import read_table
 
     table = read_table(path)
     held = [column.name for column in schema.columns if column.role in ("weight", "group", "time")]
-    rows = encode(schema, table, require=require, roles=all(name in table.names for name in held))
-    for finding in rows.findings:
+    if covariates is not None and require == "any" and not set(schema.names) & set(table.names):
+        n = len(table)
+        rows = Rows(np.full((n, schema.layout.width), np.nan), np.zeros(n), np.ones(n))
+    else:
+        rows = encode(schema, table, require=require, roles=all(name in table.names for name in held))
+    found = None if covariates is None else covariates.encode(table)
+    for finding in (*rows.findings, *(found.findings if found is not None else ())):
         if finding.code != "extra-columns":
             note(str(finding))
-    return table, rows
+    return table, rows if found is None else replace(rows, x=found.x)
 
 
 def with_kept(table: Table, names: list[str], found: Mapping[str, Any], rows: Any = None) -> dict[str, Any]:

@@ -63,17 +63,25 @@ def worth(record: dict[str, Any]) -> Iterator[str]:
         yield from held_out(figures, [Result.from_dict(gap) for gap in record["differences"]])
 
 
+def labelled(figure: Result) -> str:
+    """What a figure is: exact, a bound or an estimate, with the noise of its draws, its bias, and what is noted."""
+    noise = "" if not figure.monte_carlo_error else f"Monte Carlo error {figure.monte_carlo_error:.2g}"
+    bias = "" if not figure.bias else f"bias {figure.bias:+.2g}"
+    return ", ".join(part for part in (figure.kind, noise, bias, figure.note) if part)
+
+
 def held_out(figures: list[Result], differences: list[Result]) -> Iterator[str]:
     """The held-out figures, the model's first, and its paired differences from the others."""
     width = max(len(figure.name) for figure in (*figures, *differences))
     over = f"{figures[0].n:,} rows"
     if figures[0].n_groups is not None:
         over = f"{figures[0].n_groups:,} groups of {over}"
-    yield f"held-out log-likelihood, {figures[0].units}, ± one standard error over {over}"
+    what = "score, not a log-likelihood" if "not a log-likelihood" in figures[0].name else "log-likelihood"
+    yield f"held-out {what}, {figures[0].units}, ± one standard error over {over}"
     for figure in figures:
-        yield f"  {figure.name:<{width}}   {with_error(figure.value, figure.standard_error):>16}   {figure.kind}"
+        yield f"  {figure.name:<{width}}   {with_error(figure.value, figure.standard_error):>16}   {labelled(figure)}"
     if differences:
-        yield "differences in log-likelihood, row by row on the same rows"
+        yield f"differences in {what}, row by row on the same rows"
     for gap in differences:
         text = with_error(gap.value, gap.standard_error, signed=True)
         yield f"  {gap.name:<{width}}   {text:>16}   {clearly(gap)}"

@@ -17,6 +17,7 @@ from tacit.data.findings import Finding
 from tacit.estimators import _tables
 from tacit.estimators._checks import check_weight
 from tacit.estimators._latent_answers import LatentAnswers
+from tacit.estimators._latent_covariates import inputs_of, read_covariates
 from tacit.estimators._random import seed_of
 from tacit.inference.fit import quiet
 from tacit.workflow.latent_file import latent_manifest
@@ -37,7 +38,12 @@ class LatentFitting(LatentAnswers):
     hidden_layer_sizes: Sequence[int]
 
     def _fit(
-        self, X: Any, plan: LatentPlan, sample_weight: ArrayLike | None, groups: ArrayLike | None
+        self,
+        X: Any,
+        plan: LatentPlan,
+        sample_weight: ArrayLike | None,
+        groups: ArrayLike | None,
+        covariates: Any = None,
     ) -> tuple[FittedLatent, Any]:
         """The fit of a plan to the rows of X, with all attributes set; and the rows it was fitted to."""
         seed = seed_of(self.random_state)
@@ -46,32 +52,43 @@ class LatentFitting(LatentAnswers):
         labels = None if groups is None else np.asarray(groups)
         if labels is not None and labels.shape != (len(table),):
             raise DataError(f"shape {labels.shape}.", where="groups", mend="Give one label a row.")
+        beside = None if covariates is None else read_covariates(covariates, len(table))
         if weight is not None and not weight.all():
             counted = np.flatnonzero(weight)
             table, weight = table.take(counted), weight[counted]
             labels = None if labels is None else labels[counted]
-        schema = read_columns(table, self.likelihood, self.types)
+            beside = None if beside is None else beside.take(counted)
+        self._covariate_names = () if beside is None else beside.names
+        types = dict(self.types or {})
+        told = {name: types.pop(name) for name in self._covariate_names if name in types}
+        schema = plan.units(read_columns(table, plan.likelihood(self.likelihood), types))
+        inputs = None if beside is None else inputs_of(beside, table.names, told)
         rows = encode_rows(schema, table)
         if weight is not None:
             rows = replace(rows, weight=weight)
         if labels is not None:
             rows = replace(rows, group=np.unique(labels, return_inverse=True)[1].reshape(-1))
-        fitted = fit_latent(schema, rows, plan, seed=seed, progress=_print if self.verbose else quiet)
-        plain = all(column.levels == BITS for column in schema.columns)  # nothing to check, and columns are many
+        fitted = fit_latent(schema, rows, plan, inputs=inputs, seed=seed, progress=_print if self.verbose else quiet)
+        plain = all(one.levels == BITS or one.grey for one in schema.columns)  # nothing to check, and they are many
         checked = None if plain else check(table, schema)
         asked = {"likelihood": self.likelihood, "seed": seed}
         self.record_ = latent_record(table, checked, rows, plan, fitted, None, asked=asked, title=table.source)
         self._publish(fitted)
         self._manifest = {
             **latent_manifest(fitted.model, self.record_),
-            "estimator": {"kind": self._kind, "names": list(table.names), "parameters": self._parameters(seed)},
+            "estimator": {
+                "kind": self._kind,
+                "names": list(table.names),
+                "covariates": list(self._covariate_names),
+                "parameters": self._parameters(seed),
+            },
         }
         self._tell()
         return fitted, rows
 
     def _publish(self, fitted: FittedLatent) -> None:
         self.model_, self.schema_ = fitted.model, fitted.model.schema
-        self.kl_per_latent_ = fitted.diagnosis.rate
+        self.kl_per_latent_ = fitted.diagnosis.kl
         trained = fitted.trained
         self.history_ = {"training": trained.training, "validation": trained.validation}
         self.verdict_, self.n_iter_ = str(trained.verdict), int(trained.epochs)
@@ -92,6 +109,7 @@ class LatentFitting(LatentAnswers):
         """The parameters as JSON; objects are left out."""
         given = {**self.get_params(deep=False), "random_state": seed}  # type: ignore[attr-defined]
         given["hidden_layer_sizes"] = [int(width) for width in self.hidden_layer_sizes]
+        given["image"] = None if given["image"] is None else [int(side) for side in given["image"]]
         given["types"] = None if self.types is None else dict(self.types)
         return {
             name: value for name, value in given.items() if isinstance(value, str | int | float | list | dict | None)
@@ -107,6 +125,7 @@ class LatentFitting(LatentAnswers):
         if saved["kind"] != "numpy":
             self.feature_names_in_ = np.array(saved["names"], dtype=object)
         self.record_, self.model_, self.schema_ = record, model, model.schema
+        self._covariate_names = tuple(map(str, saved.get("covariates", ())))
         self.kl_per_latent_ = np.array(record["code"]["rates"], float)
         training = record["training"]
         self.history_ = {
@@ -119,8 +138,13 @@ class LatentFitting(LatentAnswers):
 def saved_parameters(model: LatentTable, found: dict[str, Any]) -> dict[str, Any]:
     """What a manifest says of the estimator: the kind of its tables, their columns, and its parameters."""
     columns = [column.name for column in model.schema.columns]
-    saved: dict[str, Any] = found.get("estimator", {"kind": "dict", "names": columns, "parameters": {}})
-    return saved
+    beside = [one.column.name for one in model.covariates.columns] if model.covariates else []
+    plain = {"kind": "dict", "names": columns, "covariates": beside, "parameters": {}}
+    saved: dict[str, Any] = found.get("estimator", plain)
+    parameters = dict(saved["parameters"])
+    if "hidden_layer_sizes" in parameters:
+        parameters["hidden_layer_sizes"] = tuple(parameters["hidden_layer_sizes"])
+    return {**saved, "parameters": parameters}
 
 
 def _print(stage: str, done: int, total: int) -> None:

@@ -17,6 +17,7 @@ from tacit.inference.optimizers import RULES, AbstractOptimizer
 from tacit.networks import ACTIVATIONS
 from tacit.objectives import ELBO, IWAE, AbstractObjective
 from tacit.workflow.latent_columns import Scale
+from tacit.workflow.latent_networks import Network
 from tacit.workflow.latent_plan import Training
 from tacit.workflow.latent_rows import LIKELIHOODS
 
@@ -29,11 +30,13 @@ _COUNT = Interval(Integral, 1, None, closed="left")
 
 LATENT: dict[str, list[Any]] = {
     "likelihood": [StrOptions(set(LIKELIHOODS))],
-    "scale": [StrOptions(set(get_args(Scale)))],
+    "scale": [StrOptions(set(get_args(Scale)) - {"sigmoid"})],  # that is a preset
     "scale_floor": [_POSITIVE],
     "beta": [_NOT_NEGATIVE],
     "free_bits": [_NOT_NEGATIVE],
     "n_mc_samples": [_COUNT],
+    "network": [StrOptions(set(get_args(Network)))],
+    "image": [tuple, list, None],
     "hidden_layer_sizes": ["array-like"],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "learning_rate": [_POSITIVE],
@@ -83,8 +86,8 @@ def objective_of(given: Any) -> AbstractObjective:
             mend = "Use kl='sampled' or 'auto', or objective='elbo'."
             raise UsageError("an importance-weighted bound has no closed KL divergence.", where="kl", mend=mend)
         return IWAE()
-    in_order = getattr(given, "prior", "") == "autoregressive"
-    kl = given.kl if given.kl != "auto" else "sampled" if in_order and not given.free_bits else "closed"
+    unknown = given.prior in ("autoregressive", "mixture")  # its divergence has no closed form
+    kl = given.kl if given.kl != "auto" else "sampled" if unknown and not given.free_bits else "closed"
     return ELBO(beta=float(given.beta), kl=kl, free_bits=float(given.free_bits))
 
 

@@ -18,10 +18,11 @@ from tacit.data.encode import Rows
 from tacit.estimators._density import DensityEstimator
 from tacit.estimators._latent_fit import LatentFitting, saved_parameters
 from tacit.estimators._latent_settings import LATENT, gradient_of, objective_of, samples_of, training_of
+from tacit.evaluation.latent_use import state_probabilities
 from tacit.gradients import AbstractGradient
 from tacit.models import AbstractLatent, BernoulliLatent, CategoricalLatent, CategoricalsLatent
-from tacit.workflow.latent_diagnosis import state_probabilities
 from tacit.workflow.latent_fit import FittedLatent
+from tacit.workflow.latent_networks import checked_image
 from tacit.workflow.latent_plan import LatentPlan
 from tacit.workflow.latent_table import LatentTable
 
@@ -66,7 +67,9 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
             training has another aim than density; figures stay those of the density.
         scale: s.d. of real columns given the code: "shared" (one a column), "floored" (by the network), "network" (the
             same without a floor) or "fixed"; scale_floor: its least value, in s.d. of the column.
-        hidden_layer_sizes: of both networks, from the columns to the code and back; () for linear ones.
+        network: "dense"; "patches" of an image, whose `image` is (height, width); or "auto", patches where a shape of
+            at least 8 x 8 is given. Every column is a pixel, row by row.
+        hidden_layer_sizes: of dense networks, from the columns to the code and back; () for linear ones.
         activation: by name: leaky_relu, relu, silu, gelu, tanh, identity.
         learning_rate, optimizer, weight_decay: "adam", "sgd", "momentum", "rmsprop", "lion", an object of Optax, or a
             pair, for the model and for q. The rate falls along half a cosine.
@@ -123,6 +126,8 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
         free_bits: float = 0.0,
         scale: str = "shared",
         scale_floor: float = 0.003,
+        network: str = "auto",
+        image: Sequence[int] | None = None,
         hidden_layer_sizes: Sequence[int] = (128, 128),
         activation: str = "leaky_relu",
         learning_rate: float = 2e-3,
@@ -149,6 +154,8 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
         self.free_bits = free_bits
         self.scale = scale
         self.scale_floor = scale_floor
+        self.network = network
+        self.image = image
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.learning_rate = learning_rate
@@ -181,7 +188,7 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
         Probabilities of a 1 (n, n_latents) or, of more than two states, of every state of every latent, side by side;
         with `states` the most probable states (n, n_latents).
         """
-        found = self._probabilities(self._rows(X, "any"))
+        found = self._probabilities(self._rows(X, require="any"))
         if states:
             return found.argmax(axis=2)
         return found[:, :, 1] if self.n_states == 2 else found.reshape(len(found), -1)
@@ -189,12 +196,21 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
     @available_if(_has_one_latent)
     def responsibilities(self, X: Any) -> Float[np.ndarray, "n k"]:
         """Exact posterior probability of every state (n, n_states) of the one latent, given the present cells."""
-        rows = self._rows(X, "any")
+        rows = self._rows(X, require="any")
         return np.exp(self.model_.log_responsibilities(rows))
 
-    @available_if(_has_one_latent)
-    def predict(self, X: Any) -> Int[np.ndarray, " n"]:
-        """The most probable state (n,) of the one latent."""
+    def predict(self, X: Any, target: str | None = None) -> np.ndarray:
+        """The most probable state (n,) of the one latent; with a `target`, the best single value of that column.
+
+        That is the mean for real columns, the median for positive, zero-inflated and count ones, the most probable
+        level for the others. Cells of the target in X are not looked at. Raises `UsageError` for states of several
+        latents.
+        """
+        if target is not None:
+            return self._best(X, target)
+        if self.n_latents != 1:
+            mend = "Use transform(X, states=True), or name a target."
+            raise UsageError(f"a state is of one latent, and there are {self.n_latents}.", where="predict", mend=mend)
         return self.responsibilities(X).argmax(axis=1)
 
     def _publish(self, fitted: FittedLatent) -> None:
@@ -259,6 +275,8 @@ def plan_of(given: Any) -> LatentPlan:
         scale=given.scale,
         scale_floor=float(given.scale_floor),
         training=training_of(given),
+        network=given.network,
+        image=checked_image(given.image),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import time
 from pathlib import Path
@@ -69,6 +70,37 @@ class Checkpoint:
         if kept.keys() != _named(like).keys():
             raise ModelFileError("this checkpoint is of another run.", where=str(self.path), mend=mend)
         return _filled(like, kept)
+
+
+class Checkpoints:
+    """The checkpoints of a job of several trainings, one after another: `path.1`, `path.2`, and so on.
+
+    Args:
+        path: what their names begin with.
+        every: seconds between two writes.
+    """
+
+    def __init__(self, path: str | Path, every: float = 60.0) -> None:
+        self.path, self.every = Path(path), every
+        self._trainings = 0
+
+    def following(self) -> Checkpoint:
+        """The checkpoint of the next training."""
+        self._trainings += 1
+        return Checkpoint(f"{self.path}.{self._trainings}", self.every)
+
+    def exist(self) -> bool:
+        """Whether there is one to go on from."""
+        return bool(self._files())
+
+    def remove(self) -> None:
+        """Remove those that lie there."""
+        for path in self._files():
+            path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        found = self.path.parent.glob(f"{glob.escape(self.path.name)}.*")
+        return [path for path in found if path.suffix[1:].isdigit()]
 
 
 def fingerprint_of(whole: Any, shape: Any) -> str:

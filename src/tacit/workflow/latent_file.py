@@ -15,7 +15,11 @@ from tacit import persistence
 from tacit._errors import ModelFileError
 from tacit.data import soundness
 from tacit.data.column import Column
+from tacit.data.covariate import Covariate
+from tacit.data.covariates import Covariates
+from tacit.data.findings import Finding
 from tacit.data.schema import Schema
+from tacit.distributions import Mixed
 from tacit.distributions.autoregressive import AbstractAutoregressive
 from tacit.models import (
     Autoregressive,
@@ -26,13 +30,19 @@ from tacit.models import (
     ColumnInputs,
     Decoder,
     FullNormalLatent,
+    ImageReader,
+    ImageWriter,
     LatentModel,
+    MixturePrior,
     NormalColumns,
     NormalLatent,
     Prior,
     Recognition,
+    Shift,
+    SigmoidColumns,
 )
-from tacit.networks import ACTIVATIONS, MADE, Dense, Fixed, Linear
+from tacit.networks import ACTIVATIONS, MADE, Dense, Fixed, Linear, PatchDecoder, PatchEncoder
+from tacit.networks.patches import Mixer
 from tacit.workflow.latent_points import moments
 from tacit.workflow.latent_table import LatentTable
 from tacit.workflow.table_mixture import family
@@ -40,10 +50,11 @@ from tacit.workflow.table_mixture import family
 LATENTS = (BernoulliLatent, CategoricalLatent, CategoricalsLatent, NormalLatent, FullNormalLatent)
 
 for _cls in (
-    *(Schema, Column),
-    *(LatentTable, LatentModel, Prior, Decoder, Recognition, ColumnFamily, ColumnInputs, NormalColumns),
+    *(Schema, Column, Covariates, Covariate, Finding),
+    *(LatentTable, LatentModel, Prior, Decoder, Recognition, ColumnFamily, ColumnInputs, NormalColumns, SigmoidColumns),
     *LATENTS,
-    *(Autoregressive, MADE, Dense, Linear, Fixed),
+    *(Autoregressive, MixturePrior, MADE, Dense, Linear, Fixed),
+    *(ImageReader, ImageWriter, Shift, PatchEncoder, PatchDecoder, Mixer),
 ):
     persistence.register(_cls)
 
@@ -91,18 +102,20 @@ def is_sound(model: Any) -> bool:
     """Whether networks, latent and columns fit together, and all numbers are finite; what it raises says no."""
     if not isinstance(model, LatentTable) or not soundness.is_sound(model.schema):
         return False
+    if not (model.covariates is None or soundness.are_sound(model.covariates)):
+        return False
     prior: Any = model.model.prior
     decoder: Any = model.model.likelihood
     parts = (model.model, prior, decoder, model.posterior)
     if tuple(map(type, parts)) != (LatentModel, type(prior), Decoder, Recognition):
         return False
-    if type(prior) not in (Prior, Autoregressive):
+    if type(prior) not in (Prior, Autoregressive, MixturePrior):
         return False
     latent = model.posterior.latent
     if type(latent) not in LATENTS or latent != getattr(prior, "latent", latent) or latent != decoder.latent:
         return False
-    networks = (model.posterior.features, decoder.features, *([] if type(prior) is Prior else [prior.network]))
-    if not all(network.activation in ACTIVATIONS for network in networks):
+    networks = (model.posterior.features, decoder.features, *([prior.network] if type(prior) is Autoregressive else []))
+    if not all(name in ACTIVATIONS for network in networks for name in _activations(network)):
         return False
     leaves = jax.tree.leaves((model.model, model.posterior))
     if not all(leaf.dtype == np.float32 and np.isfinite(leaf).all() for leaf in leaves):
@@ -110,15 +123,22 @@ def is_sound(model: Any) -> bool:
     return _fits(model)
 
 
+def _activations(network: Any) -> list[Any]:
+    if isinstance(network, ImageReader | ImageWriter):
+        return [block.activation for block in network.network.blocks]
+    return [network.activation]
+
+
 def _fits(model: LatentTable) -> bool:
     """Whether shapes carry a row from the columns to the latent and back; nothing is computed."""
     width = model.schema.layout.width
+    x = None if model.covariates is None else jnp.zeros(len(model.covariates.names))
 
     def ask(model: Any, posterior: Any) -> Any:
         y, observed = jnp.zeros(width), jnp.ones(width, bool)
-        q, prior = posterior((y, None, observed)), model.prior(None)
+        q, prior = posterior((y, x, observed)), model.prior(x)
         z = q.sample(jax.random.key(0))
-        likelihood = model.likelihood((z, None))
+        likelihood = model.likelihood((z, x))
         return (
             q,
             prior,
@@ -134,8 +154,7 @@ def _fits(model: LatentTable) -> bool:
     alike = [type(a) is type(b) and a.n_columns == b.n_columns for a, b in zip(blocks, expected.blocks, strict=True)]
     numbers = [leaf.shape for block in blocks for leaf in jax.tree.leaves(block)]
     wanted = [leaf.shape for block in expected.blocks for leaf in jax.tree.leaves(block)]
-    before = prior.blank() if isinstance(prior, AbstractAutoregressive) else prior
-    sizes = [leaf.shape for leaf in jax.tree.leaves(q)] == [leaf.shape for leaf in jax.tree.leaves(before)]
+    sizes = _alike(q, prior)
     decoder: Any = model.model.likelihood
     floors = decoder.family.normal
     return (
@@ -146,3 +165,13 @@ def _fits(model: LatentTable) -> bool:
         and found.ndim == 1
         and (floors is None or bool(np.all(floors.floor.value > 0)))
     )
+
+
+def _alike(q: Any, prior: Any) -> bool:
+    """Whether posterior and prior are of latents of one shape."""
+    if isinstance(prior, Mixed):
+        shapes, d = [leaf.shape for leaf in jax.tree.leaves(prior)], q.loc.shape[-1]
+        k = prior.logits.shape[-1]
+        return shapes == [(k,), (k, d), (k, d)]
+    before = prior.blank() if isinstance(prior, AbstractAutoregressive) else prior
+    return [leaf.shape for leaf in jax.tree.leaves(q)] == [leaf.shape for leaf in jax.tree.leaves(before)]

@@ -9,13 +9,15 @@ import jax
 import numpy as np
 
 from tacit.data.encode import Rows
+from tacit.data.findings import Finding
 from tacit.data.schema import Schema
 from tacit.evaluation.result import Result, mean_result, paired_difference
 from tacit.inference.fit import Member, Settings
 from tacit.inference.population import fit_population
 from tacit.inference.source import Source
 from tacit.workflow.latent_figures import judge_latent
-from tacit.workflow.latent_fit import FittedLatent
+from tacit.workflow.latent_fit import FittedLatent, Inputs
+from tacit.workflow.latent_grey import labelled
 from tacit.workflow.table_mixture import TableMixture, family, regularisation
 
 INDEPENDENT = "independent columns"
@@ -28,13 +30,16 @@ class Worth:
     figures: tuple[Result, ...]
     bounds: tuple[Result, ...]
     differences: tuple[Result, ...]
+    findings: tuple[Finding, ...] = ()
 
 
-def worth_of(fitted: FittedLatent, rows: Rows, name: str) -> Worth | None:
+def worth_of(fitted: FittedLatent, rows: Rows, name: str, inputs: Inputs | None = None) -> Worth | None:
     """The worth of the model of the training rows on the rows held out; None where there are none."""
     if not len(fitted.heldout):
         return None
     model = fitted.judged or fitted.model
+    if inputs is not None and model.covariates is not None:
+        rows = inputs.beside(rows, model.covariates)
     part = rows.take(fitted.heldout)
     over: dict[str, Any] = {"weight": part.weight, "groups": part.group}
     told = judge_latent(model, part, **over)
@@ -44,7 +49,8 @@ def worth_of(fitted: FittedLatent, rows: Rows, name: str) -> Worth | None:
     named = f"{name} - {INDEPENDENT}"
     kinds: Any = (told.kind, "exact")
     gap = paired_difference(named, told.log_prob, plain, kinds=kinds, references=(reference, reference), **over)
-    return Worth((first, mean_result(INDEPENDENT, plain, reference=reference, **over)), told.figures, (gap,))
+    figures = (first, labelled(model.schema, mean_result(INDEPENDENT, plain, reference=reference, **over)))
+    return Worth(figures, told.figures, (labelled(model.schema, gap),), told.findings)
 
 
 def independent(schema: Schema, rows: Rows) -> TableMixture:

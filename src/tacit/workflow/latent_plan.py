@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -28,16 +28,19 @@ from tacit.models import (
     CategoricalsLatent,
     ColumnFamily,
     ColumnInputs,
-    Decoder,
     LatentModel,
+    MixturePrior,
     Prior,
     Recognition,
 )
-from tacit.networks import MADE, Dense, Linear
+from tacit.networks import MADE
 from tacit.objectives import AbstractObjective
+from tacit.training import Checkpoints
 from tacit.workflow.latent_columns import Scale, column_family, column_inputs, marginal_numbers
+from tacit.workflow.latent_networks import Network, check_network, dense, of_patches, takes_patches
 
-PriorKind = Literal["uniform", "learned", "autoregressive"]
+PriorKind = Literal["uniform", "learned", "autoregressive", "normal", "mixture"]
+"""Of discrete latents the first three, of normal ones the last two (and "uniform", which is the standard normal)."""
 
 PRIOR_WIDTH = 64  # least number of hidden units of an autoregressive prior
 MANY_ROWS = 5000  # rows from which on batches are larger
@@ -87,11 +90,35 @@ class LatentPlan:
     gradient: AbstractGradient
     num_samples: int = 1
     prior: PriorKind = "uniform"  # of continuous latents the standard normal
+    prior_components: int = 10  # of a mixture
     scale: Scale = "shared"
     scale_floor: float = 0.003  # least s.d. of a real column given the latent, in its scale
     training: Training = Training()
     residual_scale: bool = False  # shared scales end at the residual variances, their closed-form best
     warm_up: float = 0.0  # share of the steps over which the weight of the KL divergence rises to its value
+    network: Network = "auto"
+    image: tuple[int, int] | None = None  # height and width of a row
+    kept: Checkpoints | None = None  # where a long training is kept, to go on from
+
+    @property
+    def founding(self) -> bool:
+        """Whether the decoder is that of the founding note: sigmoids of linear maps, in the units of the columns."""
+        return self.scale == "sigmoid"
+
+    def likelihood(self, asked: str) -> str:
+        """The name of the likelihood: normal where the founding decoder is asked for, unless another was."""
+        return "gaussian" if self.founding and asked == "auto" else asked
+
+    def units(self, schema: Schema) -> Schema:
+        """The schema with columns in the units of the decoder; raises `UsageError` where one cannot be."""
+        if not self.founding:
+            return schema
+        other = next((column for column in schema.modelled if column.kind != "real"), None)
+        if other is not None:
+            what = f"the founding decoder gives numbers, and {other.name!r} is {other.kind}."
+            raise UsageError(what, where="preset", mend="Use likelihood='gaussian', or leave that column out.")
+        own = (replace(one, center=0.0, scale=1.0) if one.modelled else one for one in schema.columns)
+        return Schema(tuple(own))
 
     def procedure(self, n: int) -> Any:
         """What improves model and posterior on n rows; for `train`."""
@@ -105,6 +132,12 @@ class LatentPlan:
             if getattr(self, name) not in kinds:
                 mend = f"Use one of {', '.join(kinds)}."
                 raise UsageError(f"{getattr(self, name)!r} is no {name}.", where=name, mend=mend)
+        check_network(self.network, self.image)
+        if self.network == "patches" and self.founding:
+            raise UsageError("the founding decoder is linear in z.", where="network", mend="Use network='dense'.")
+        if self.prior == "mixture" and self.objective.closed_kl:
+            mend = "Use kl='sampled' or 'auto', without free bits."
+            raise UsageError("a mixture of normals has no closed KL divergence.", where="prior", mend=mend)
         if self.prior == "autoregressive":
             if not isinstance(self.latent, BernoulliLatent | CategoricalsLatent) or self.latent.d < 2:
                 mend = "Use more latents, or prior='learned'."
@@ -113,7 +146,9 @@ class LatentPlan:
                 mend = "Use kl='sampled', without free bits."
                 raise UsageError("an autoregressive prior has no closed KL divergence.", where="prior", mend=mend)
 
-    def build(self, key: Key, schema: Schema, y: np.ndarray, weight: np.ndarray) -> tuple[LatentModel, Recognition]:
+    def build(
+        self, key: Key, schema: Schema, y: np.ndarray, weight: np.ndarray, n_covariates: int = 0
+    ) -> tuple[LatentModel, Recognition]:
         """Model and posterior before training, for encoded rows y (n, d) with NaN where a cell is missing.
 
         Without hidden units the decoder says of every column what the rows say of it alone.
@@ -121,24 +156,33 @@ class LatentPlan:
         family = column_family(schema, y, weight, self.scale, self.scale_floor)
         bias = jnp.asarray(marginal_numbers(schema, family, y, weight), jnp.float32)
         inputs = column_inputs(schema, y, weight)
-        weights: tuple[LatentModel, Recognition] = eqx.filter_jit(self._networks)(key, family, inputs, bias)
+        patched = takes_patches(self.network, self.image, family, len(schema.names)) and not self.founding
+        build = eqx.filter_jit(self._networks)
+        weights: tuple[LatentModel, Recognition] = build(key, family, inputs, bias, n_covariates, patched)
         return weights
 
     def _networks(
-        self, key: Key, family: ColumnFamily, inputs: ColumnInputs, bias: Float[Array, " w"]
+        self,
+        key: Key,
+        family: ColumnFamily,
+        inputs: ColumnInputs,
+        bias: Float[Array, " w"],
+        n_covariates: int,
+        patched: bool,
     ) -> tuple[LatentModel, Recognition]:
-        keys = jax.random.split(key, 4)
+        parts: Any = (self.latent, family, inputs, bias, n_covariates)
         widths, activation = self.training.hidden_layer_sizes, self.training.activation
-        features = Dense.init(keys[0], self.latent.size, widths, activation=activation)
-        head = Linear.init(keys[1], features.width(self.latent.size), family.width)
-        decoder = Decoder(self.latent, features, Linear(head.weight, bias), family)
-        read = Dense.init(keys[2], inputs.size, widths, activation=activation)
-        last = Linear.init(keys[3], read.width(inputs.size), self.latent.width)
-        return LatentModel(self._prior(jax.random.fold_in(key, 4)), decoder), Recognition(
-            inputs, read, last, self.latent
-        )
+        if self.image is not None and patched:
+            blocks = 1 if self.training.steps < Training().steps else 2  # a preset of few steps
+            made = of_patches(key, *parts, image=self.image, blocks=blocks, activation=activation)
+        else:
+            own = () if self.founding else widths
+            made = dense(key, *parts, decoder_widths=own, widths=widths, activation=activation)
+        return LatentModel(self._prior(jax.random.fold_in(key, 4)), made[0]), made[1]
 
     def _prior(self, key: Key) -> AbstractConditional:
+        if self.prior == "mixture":
+            return MixturePrior.start(key, self.latent, self.prior_components)
         if self.prior != "autoregressive":
             return Prior.standard(self.latent, learned=self.prior == "learned")
         latent: Any = self.latent

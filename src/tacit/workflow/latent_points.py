@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tacit._typing import Array
+from tacit.data.column import Column
 from tacit.data.decode import decode
 from tacit.data.schema import Schema
 from tacit.distributions import AbstractDistribution, Bernoulli, CategoricalColumn, DiagonalNormal, Product
@@ -34,23 +35,25 @@ def best_columns(schema: Schema, found: Float[np.ndarray, "n m"]) -> dict[str, n
     """Columns in the user's units from moments: one value for every cell.
 
     The mean of a real column, the median of a positive or count one, the most probable level; of a column of zeros and
-    ones the probability of a one.
+    ones, or of grey levels, the probability of a one.
     """
     columns = decode(schema, best_events(schema, found))
     start = len(schema.layout.normal)
     for place, name in enumerate(schema.layout.bernoulli, start=start):
-        if schema[name].levels == BITS:
+        if schema[name].levels == BITS or schema[name].grey:
             columns[name] = found[:, place]
     return columns
 
 
 def best_events(schema: Schema, found: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n d"]:
-    """The same as encoded rows: a bit is 1 where that is the more probable."""
+    """The same as encoded rows: a bit is 1 where that is the more probable, a grey level the probability."""
     layout = schema.layout
     y = np.full((len(found), layout.width), np.nan)
     plain = layout.span("bernoulli").stop
     y[:, :plain] = found[:, :plain]
-    y[:, layout.span("bernoulli")] = found[:, layout.span("bernoulli")] > 0.5
+    grey = np.array([schema[name].grey for name in layout.bernoulli], bool)
+    ones = found[:, layout.span("bernoulli")]
+    y[:, layout.span("bernoulli")] = np.where(grey, ones, ones > 0.5)
     start = plain
     for place, (_, size) in enumerate(layout.categorical, start=layout.span("categorical").start):
         y[:, place] = found[:, start : start + size].argmax(axis=1)
@@ -62,3 +65,15 @@ def best_events(schema: Schema, found: Float[np.ndarray, "n m"]) -> Float[np.nda
         zero = y[:, layout.index("bernoulli", name)] == 0
         y[zero, layout.index("normal", name)] = np.nan
     return y
+
+
+def encoded_values(column: Column, values: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n p"]:
+    """Numbers of a positive, zero-inflated or count column as its places of an event hold them."""
+    if column.kind == "count":
+        return np.asarray(values, float)[:, None]
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.clip(values, 0.0, np.finfo(float).max))
+    located = np.where(values > 0, np.maximum(logs, -745.0) / column.scale - column.center / column.scale, np.nan)
+    if column.kind == "positive":
+        return located[:, None]
+    return np.stack([located, (values > 0).astype(float)], axis=1)

@@ -51,7 +51,13 @@ def latent_record(
     `worth` is that of the rows held out, None where there are none; `image` is the shape of a row's columns.
     """
     heldout, bounds, differences = (worth.figures, worth.bounds, worth.differences) if worth else ((), (), ())
-    found = [*_about_figures(fitted, differences), *fitted.findings, *(checked.findings if checked is not None else ())]
+    doubts = worth.findings if worth else ()
+    found = [
+        *_about_figures(fitted, differences),
+        *doubts,
+        *fitted.findings,
+        *(checked.findings if checked is not None else ()),
+    ]
     unique = {(one.code, one.column, one.message): one for one in found if one.code not in _HARMLESS}
     ranked = sorted(unique.values(), key=lambda finding: _RANK[finding.severity])
     record = {
@@ -66,7 +72,7 @@ def latent_record(
         "differences": [figure.to_dict() for figure in differences],
         "code": code_record(fitted),
         "training": _training(fitted),
-        "settings": settings(plan, asked),
+        "settings": settings(plan, asked, fitted.n_rows),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {jax.default_backend()}",
         "seconds": fitted.seconds,
@@ -79,13 +85,16 @@ def latent_record(
     return clean
 
 
-def settings(plan: LatentPlan, asked: dict[str, Any]) -> dict[str, Any]:
-    """Everything that was set, by name."""
-    own = {**asdict(plan.training), "scale": plan.scale, "scale_floor": plan.scale_floor}
+def settings(plan: LatentPlan, asked: dict[str, Any], n: int) -> dict[str, Any]:
+    """Everything that was set, by name; what depends on the n rows of training as it was used."""
+    used = {"batch_size": plan.training.batch(n), "max_epochs": plan.training.epochs(n)}
+    own = {**asdict(plan.training), **used, "scale": plan.scale, "scale_floor": plan.scale_floor}
     own |= {"latent": told_latent(plan.latent), "objective": plan.objective, "gradient": plan.gradient}
     own |= {"n_mc_samples": plan.num_samples, "prior": plan.prior}
+    own["network"] = plan.network if plan.image is None else f"{plan.network}, {plan.image[0]} x {plan.image[1]}"
     return {
-        name: value if isinstance(value, int | float | str) else str(value) for name, value in (own | asked).items()
+        name: value if isinstance(value, int | float | str) else "none" if value is None else str(value)
+        for name, value in (own | asked).items()
     }
 
 
@@ -101,12 +110,13 @@ def told_latent(latent: AbstractLatent) -> str:
 def code_record(fitted: FittedLatent) -> dict[str, Any]:
     """What the latent does: the rate of every part in nats, and the use of its states, of the first 64 parts."""
     told = fitted.diagnosis
+    rates = np.zeros(0) if told.kl is None else told.kl
     found: dict[str, Any] = {
-        "parts": len(told.rate),
+        "parts": len(told.active),
         "active": int(told.active.sum()),
-        "rate": float(told.rate.sum()),
-        "rates": told.rate[:_MOST_CODES],
-        "unused": told.unused,
+        "rate": float(rates.sum()),
+        "rates": rates[:_MOST_CODES],
+        "unused": len(told.unused),
     }
     if told.usage is not None:
         found["usage"] = told.usage[:_MOST_CODES]
@@ -161,6 +171,7 @@ def _data(table: Table, checked: CheckReport | None, rows: Rows, fitted: FittedL
         "n_groups": None if rows.group is None else len(np.unique(rows.group)),
         "fingerprint": table.fingerprint(),
         "columns": columns,
+        **({} if (given := fitted.model.covariates) is None else {"given": [c.column.name for c in given.columns]}),
     }
 
 

@@ -34,7 +34,8 @@ def read_columns(table: Table, likelihood: str, types: Mapping[str, str] | None 
     """The schema of a table by the name of a likelihood.
 
     A table of numbers that are all 0 or 1 has Bernoulli columns, constant ones too: pixels of an image that are never
-    on are part of it. Raises `UsageError` for an unknown likelihood, `DataError` for cells that do not suit it.
+    on are part of it. With "bernoulli" other numbers from 0 to 1 are grey levels. Raises `UsageError` for an unknown
+    likelihood, `DataError` for cells that do not suit it.
     """
     if likelihood not in LIKELIHOODS:
         known = ", ".join(LIKELIHOODS)
@@ -45,8 +46,8 @@ def read_columns(table: Table, likelihood: str, types: Mapping[str, str] | None 
         mend = "Leave types out, or use likelihood='auto'."
         raise UsageError("a likelihood says it of all columns already.", where="types", mend=mend)
     if likelihood == "bernoulli":
-        _check_bits(table)
-        return bits_schema(table)
+        _check_shares(table)
+        return bits_schema(table) if holds_bits(table) else Schema(tuple(_grey(table, name) for name in table.names))
     schema = Schema.infer(table)
     return Schema.infer(table, types=dict.fromkeys(schema.names, str(LIKELIHOODS[likelihood])))
 
@@ -62,11 +63,12 @@ def with_likelihood(table: Table, schema: Schema, likelihood: str) -> Schema:
     kind = LIKELIHOODS[likelihood]
     plain = _only(table, [one.name for one in schema.modelled])
     if kind == "binary":
-        _check_bits(plain)
+        _check_shares(plain)
     if kind == "binary" or (kind is None and holds_bits(plain)):
         idle = [one.name for one in schema.columns if one.role == "ignored" and one.why != _CHOSEN]
-        pixels = {*plain.names, *(name for name in idle if holds_bits(_only(table, [name])))}
-        return Schema(tuple(_bit(table, one.name) if one.name in pixels else one for one in schema.columns))
+        fits, read = (holds_bits, _bit) if holds_bits(plain) else (_holds_shares, _grey)
+        pixels = {*plain.names, *(name for name in idle if fits(_only(table, [name])))}
+        return Schema(tuple(read(table, one.name) if one.name in pixels else one for one in schema.columns))
     if kind is None:
         return schema
     return Schema(tuple(fit_column(table, c.name, kind, _CHOSEN) if c.modelled else c for c in schema.columns))
@@ -81,6 +83,10 @@ def _bit(table: Table, name: str) -> Column:
     return Column(name, "binary", dtype=table.dtype(name), levels=BITS, why="0 or 1, as all columns")
 
 
+def _grey(table: Table, name: str) -> Column:
+    return Column(name, "binary", dtype=table.dtype(name), why="grey levels from 0 to 1, as all columns")
+
+
 def _only(table: Table, names: list[str]) -> Table:
     return replace(table, data=table.data.select(names))
 
@@ -90,13 +96,20 @@ def holds_bits(table: Table) -> bool:
     return all(_is_number(table, name) and not _odd(table.numbers(name)).any() for name in table.names)
 
 
+def _holds_shares(table: Table) -> bool:
+    """Whether every cell that is present is a number from 0 to 1."""
+    return all(_is_number(table, name) and not _outside(table.numbers(name)).any() for name in table.names)
+
+
 def encode_rows(schema: Schema, table: Table, *, require: str = "all") -> Rows:
-    """`encode` without roles; a table of 0/1 columns is read in one piece. Raises as `encode` does."""
+    """`encode` without roles; a table of pixels is read in one piece. Raises as `encode` does."""
     names = schema.names
-    plain = all(column.levels == BITS for column in schema.modelled) and set(names) <= set(table.names)
+    grey = all(column.grey for column in schema.modelled)
+    plain = grey or all(column.levels == BITS for column in schema.modelled)
+    plain = plain and set(names) <= set(table.names)
     if plain and all(_is_number(table, name) for name in names):
         y = np.stack([table.numbers(name) for name in names], axis=1)
-        if not _odd(y).any() and not np.isnan(y).all(axis=1).any():
+        if not (_outside(y) if grey else _odd(y)).any() and not np.isnan(y).all(axis=1).any():
             return Rows(y, np.zeros(len(y)), np.ones(len(y)))
     return encode(schema, table, require="any" if require == "any" else "all", roles=False)
 
@@ -146,12 +159,17 @@ def _odd(values: np.ndarray) -> np.ndarray:
     return ~(np.isnan(values) | (values == 0.0) | (values == 1.0))
 
 
-def _check_bits(table: Table) -> None:
+def _outside(values: np.ndarray) -> np.ndarray:
+    """Which cells are there and not between 0 and 1."""
+    return (values < 0.0) | (values > 1.0)
+
+
+def _check_shares(table: Table) -> None:
     for name in table.names:
-        odd = _odd(table.numbers(name)) if _is_number(table, name) else table.present(name)
+        odd = _outside(table.numbers(name)) if _is_number(table, name) else table.present(name)
         if odd.any():
             row = int(np.argmax(odd))
             value = table.column(name)[row].as_py()
-            mend = "Make it 0 or 1 (for grey levels: X > 0.5), or use likelihood='auto'."
-            what = f"{shown(value)} is neither 0 nor 1, as a Bernoulli likelihood needs."
+            mend = "Divide grey levels by the largest there can be (X / 255), or use likelihood='auto'."
+            what = f"{shown(value)} is neither 0 nor 1 nor a grey level between, as a Bernoulli likelihood needs."
             raise DataError(what, where=table.where(row, name), mend=mend)

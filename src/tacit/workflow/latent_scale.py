@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -21,6 +22,7 @@ from tacit.workflow.latent_table import LatentTable
 
 DRAWS = 32  # of z a row
 COLLAPSED = 0.02  # of a column's standard deviation: no column is known so well by its code
+EXPLODED = 10.0  # the same: no column is spread so widely
 _MOST_ROWS = 20_000
 _TILE = 512
 
@@ -41,9 +43,10 @@ def with_residual_scale(table: LatentTable, rows: Rows) -> LatentTable:
         part = slice(start, start + _TILE)
         pad = ((0, _TILE - len(cells.y[part])), (0, 0))
         y = jnp.asarray(np.pad(cells.y[part], pad), jnp.float32)
+        x = None if rows.x is None else jnp.asarray(np.pad(rows.x[part], pad), jnp.float32)
         observed = None if cells.observed is None else jnp.asarray(np.pad(cells.observed[part], pad))
         key = jax.random.fold_in(jax.random.key(0), start)  # the same scales for the same rows
-        squares = np.asarray(_squares(table.model, table.posterior, key, y, observed, normal.d), float)
+        squares = np.asarray(_squares(table.model, table.posterior, key, y, x, observed, normal.d), float)
         weight = rows.weight[part, None] * seen[part, : normal.d]
         total += np.sum(weight * squares[: len(weight)], axis=0)
         mass += weight.sum(axis=0)
@@ -52,20 +55,29 @@ def with_residual_scale(table: LatentTable, rows: Rows) -> LatentTable:
     above = np.log(np.maximum(scale - floor, 1e-3 * floor)).astype(np.float32)
     above = np.where(mass > 0, above, normal.log_scale)
     model = eqx.tree_at(lambda m: m.likelihood.family.normal.log_scale, table.model, above)
-    return LatentTable(table.schema, model, table.posterior)
+    return replace(table, model=model)
 
 
 def scale_findings(table: LatentTable, rows: Rows) -> list[Finding]:
-    """What a person should know of the scales: whether some have shrunk onto rows."""
+    """What a person should know of the scales: whether some have shrunk onto rows, or exploded."""
     normal = _normal(table)
     if normal is None or normal.log_scale is not None:
         return []
     scales = _scales_at_rows(table, rows.take(np.arange(min(len(rows), _MOST_ROWS))))
     floor = np.asarray(normal.floor.value)
-    least = scales.min(axis=0)
-    narrow = np.flatnonzero((least < COLLAPSED) & (floor < COLLAPSED / 2))
+    least, greatest = scales.min(axis=0), scales.max(axis=0)
+    narrow, wide = np.flatnonzero((least < COLLAPSED) & (floor < COLLAPSED / 2)), np.flatnonzero(greatest > EXPLODED)
+    found = []
+    if len(wide):
+        names = ", ".join(repr(table.schema.layout.normal[j]) for j in wide[:4])
+        message = (
+            f"The network's scale of {len(wide)} columns ({names}) rose to {greatest[wide].max():.2g} times their "
+            "standard deviation at some training rows: there it says next to nothing, and rows drawn are far off."
+        )
+        mend = "Use scale='shared', or lower the learning rate."
+        found.append(Finding("warning", "scale-explosion", message, mend=mend))
     if not len(narrow):
-        return []
+        return found
     names = ", ".join(repr(table.schema.layout.normal[j]) for j in narrow[:4])
     message = (
         f"The network's scale of {len(narrow)} columns ({names}) fell to {least[narrow].min():.2g} of their standard "
@@ -73,7 +85,7 @@ def scale_findings(table: LatentTable, rows: Rows) -> list[Finding]:
         "memorised the likelihood of these grows without limit, and that of new rows falls."
     )
     mend = "Use scale='shared', or scale='floored' with scale_floor=0.1."
-    return [Finding("warning", "scale-collapse", message, mend=mend)]
+    return [*found, Finding("warning", "scale-collapse", message, mend=mend)]
 
 
 def _normal(table: LatentTable) -> Any:
@@ -83,7 +95,8 @@ def _normal(table: LatentTable) -> Any:
 
 def _scales_at_rows(table: LatentTable, rows: Rows) -> Float[np.ndarray, "n d"]:
     """The decoder's scales at the mean of every row's q."""
-    found = np.exp(np.asarray(_scales(table.model, jnp.asarray(_means(table, rows), jnp.float32)), float))
+    x = None if rows.x is None else jnp.asarray(rows.x, jnp.float32)
+    found = np.exp(np.asarray(_scales(table.model, jnp.asarray(_means(table, rows), jnp.float32), x), float))
     return np.maximum(found, 1e-30)
 
 
@@ -93,23 +106,20 @@ def _means(table: LatentTable, rows: Rows) -> np.ndarray:
 
 
 @eqx.filter_jit
-def _scales(model: LatentModel, z: Array) -> Array:
-    context = model.context(None)
-
-    def at(z: Array) -> Array:
-        likelihood: Any = model.likelihood((z, context))
+def _scales(model: LatentModel, z: Array, x: Array | None) -> Array:
+    def at(z: Array, x: Any) -> Array:
+        likelihood: Any = model.likelihood((z, model.context(x)))
         return likelihood.blocks[0].log_scale if hasattr(likelihood, "blocks") else likelihood.log_scale
 
-    return jax.vmap(at)(z)
+    return jax.vmap(at)(z, x)
 
 
 @eqx.filter_jit
-def _squares(model: LatentModel, posterior: Any, key: Any, y: Array, observed: Array | None, d: int) -> Array:
+def _squares(model: LatentModel, posterior: Any, key: Any, y: Array, x: Any, observed: Any, d: int) -> Array:
     """`E_q (y_j - mu_j(z))^2` of the first d columns of a tile of rows."""
-    context = model.context(None)
 
-    def row(key: Any, y: Array, observed: Array | None) -> Array:
-        q = posterior(evidence(y, None, observed))
+    def row(key: Any, y: Array, x: Any, observed: Any) -> Array:
+        q, context = posterior(evidence(y, x, observed)), model.context(x)
 
         def one(key: Any) -> Array:
             likelihood: Any = model.likelihood((q.sample(key), context))
@@ -118,4 +128,4 @@ def _squares(model: LatentModel, posterior: Any, key: Any, y: Array, observed: A
 
         return jnp.mean(jax.vmap(one)(jax.random.split(key, DRAWS)), axis=0)
 
-    return jax.vmap(row)(jax.random.split(key, len(y)), y, observed)
+    return jax.vmap(row)(jax.random.split(key, len(y)), y, x, observed)

@@ -11,19 +11,30 @@ import numpy as np
 from jaxtyping import Float
 
 from tacit._typing import Event
+from tacit.data.batch import Batch
+from tacit.data.covariates import Covariates
 from tacit.data.decode import decode
 from tacit.data.encode import Rows
 from tacit.data.schema import Schema
+from tacit.distributions import Mixed
 from tacit.distributions.autoregressive import AbstractAutoregressive
-from tacit.evaluation.importance import Estimates, importance
+from tacit.distributions.predictive import AbstractNumericPrediction, AbstractPrediction
+from tacit.evaluation.log_likelihood import LogLikelihood, log_likelihood
+from tacit.evaluation.quadrature import integrable
 from tacit.evaluation.result import Kind
+from tacit.evaluation.weights import Weighted, weighted
 from tacit.models import LatentModel
 from tacit.models.enumeration import listable
 from tacit.workflow import latent_density, latent_tiles
-from tacit.workflow.latent_points import best_events
+from tacit.workflow.latent_given import given_draws
+from tacit.workflow.latent_margins import margin_divergences
+from tacit.workflow.latent_points import best_events, encoded_values
+from tacit.workflow.latent_predict import predict
 from tacit.workflow.latent_rows import Cells
 from tacit.workflow.latent_tiles import SAMPLES
+from tacit.workflow.latent_weights import DRAWS, FAR, Expected, Moments, Ratios, WeightedDraws, drawn
 
+NODES = {1: 4096, 2: 128}  # of a quadrature, intervals a latent at most
 _SEED = 0  # of every estimate: the same figure at every call
 
 
@@ -31,13 +42,16 @@ _SEED = 0  # of every estimate: the same figure at every call
 class LatentTable:
     """The density of a table's columns by `p(y) = sum_z p(z) p(y | z)`, and a posterior q(z | y).
 
-    Where the latent can be listed, densities are exact; else they are estimates by importance sampling from q. Missing
-    cells are left out of the likelihood, which is right when cells are missing at random.
+    Where the latent can be listed, densities are exact; of one or two normal latents they are integrals; else they are
+    estimates by importance weights of draws from q. Missing cells are left out of the likelihood, which is right when
+    cells are missing at random. With `covariates` it is
+    `p(y | x) = int p(z) p(y | z, x) dz`, and rows hold their x.
     """
 
     schema: Schema
     model: LatentModel
     posterior: Any  # Recognition
+    covariates: Covariates | None = None
 
     @property
     def latent(self) -> Any:
@@ -46,27 +60,44 @@ class LatentTable:
 
     @property
     def exact(self) -> bool:
-        """Whether densities are exact."""
+        """Whether the states of the latent can be listed, so that every answer is exact."""
         return listable(self.model.prior(self.model.context(None)))
 
     @property
     def kind(self) -> Kind:
-        """The label of `log_prob`."""
+        """The label of what averages over p(z | y)."""
         return "exact" if self.exact else "estimate"
 
     def log_prob(self, rows: Rows) -> Float[np.ndarray, " n"]:
         """`log p` of the present cells of every row, in nats and the user's units."""
         if not self.exact:
-            return self.estimates(rows).log_p
+            return self.log_likelihood(rows).values
         cells = Cells.of(rows.y)
         return latent_density.log_marginals(self.model, cells.y, cells.observed) + rows.log_jacobian
 
-    def estimates(self, rows: Rows, num_samples: int = SAMPLES) -> Estimates:
-        """By importance sampling from q, in nats and the user's units: always the same for the same rows."""
-        cells, key = Cells.of(rows.y), jax.random.key(_SEED)
-        settings: dict[str, Any] = {"num_samples": num_samples, "key": key, "observed": cells.observed}
-        found = importance(self.model, self.posterior, cells.y, None, **settings)
-        return found._replace(log_p=found.log_p + rows.log_jacobian, elbo=found.elbo + rows.log_jacobian)
+    def log_likelihood(
+        self, rows: Rows, num_samples: int = SAMPLES, *, weight: Any = None, groups: Any = None
+    ) -> LogLikelihood:
+        """Of rows whose latent cannot be listed, in nats and the user's units: always the same for the same rows.
+
+        By quadrature in double precision for one or two normal latents; else from importance weights.
+        """
+        settings: dict[str, Any] = {"key": jax.random.key(_SEED), "num_samples": -(-num_samples // 4), "nodes": NODES}
+        settings |= {"groups": groups, "offset": rows.log_jacobian, "reference": self.schema.reference()}
+        if not integrable(self.model.prior(self.model.context(None)), None):
+            return log_likelihood(self.model, self.posterior, self._batch(rows, weight), **settings)
+        with jax.enable_x64(True):
+            doubled = (latent_density.double(part) for part in (self.model, self.posterior))
+            return log_likelihood(*doubled, self._batch(rows, weight, np.inf), **settings)
+
+    def weighted(self, rows: Rows, num_samples: int = SAMPLES) -> Weighted:
+        """Bounds by importance weights of `num_samples` draws of q, in nats and the model's units."""
+        settings: dict[str, Any] = {"num_samples": -(-num_samples // 4), "key": jax.random.key(_SEED)}
+        return weighted(self.model, self.posterior, self._batch(rows), **settings)
+
+    def _batch(self, rows: Rows, weight: Any = None, reach: float = FAR) -> Batch:
+        cells = Cells.of(rows.y)
+        return Batch(np.clip(cells.y, -reach, reach), rows.x, cells.observed, weight, None)
 
     def log_responsibilities(self, rows: Rows) -> Float[np.ndarray, "n k"]:
         """Log of the exact `p(z | y)` of every state; only where the latent can be listed."""
@@ -77,25 +108,26 @@ class LatentTable:
     def posteriors(self, rows: Rows) -> Any:
         """q(z | y) of every row, stacked, as NumPy arrays."""
         cells = Cells.of(rows.y)
-        tiles = [
-            latent_tiles.posteriors(self.posterior, *tile)
-            for tile in latent_tiles.tiles(cells.y, cells.observed, len(cells.y))
-        ]
+        tiles = [latent_tiles.posteriors(self.posterior, *tile) for tile in latent_tiles.tiles(cells, rows.x)]
         return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(rows)], *tiles)
 
     @property
     def factorised(self) -> bool:
         """Whether the latents are independent before a row is seen."""
-        return not isinstance(self.model.prior(self.model.context(None)), AbstractAutoregressive)
+        return not isinstance(self.model.prior(self.model.context(None)), AbstractAutoregressive | Mixed)
 
     def divergences(self, rows: Rows) -> Float[np.ndarray, "n j"]:
         """What every latent says of every row, in nats: `KL(q(z_j | y) || p(z_j))`.
 
-        Where the prior is not factorised the mean of q(z_j | y) over these rows stands for p(z_j).
+        With a mixture of normals as the prior, p(z_j) is its margin; where the prior is autoregressive the mean of
+        q(z_j | y) over these rows stands for p(z_j).
         """
         qs = self.posteriors(rows)
         if self.factorised:
             return np.asarray(latent_tiles.divergences(self.model, qs))
+        prior = self.model.prior(self.model.context(None))
+        if isinstance(prior, Mixed):
+            return margin_divergences(np.asarray(qs.loc, float), np.sqrt(np.asarray(qs.variance, float)), prior)
         log_q = np.asarray(jax.nn.log_softmax(latent_tiles.as_states(qs.logits)), np.float64)
         log_mean = np.logaddexp.reduce(log_q, axis=0) - np.log(len(log_q))
         return np.sum(np.exp(log_q) * (log_q - log_mean), axis=-1)
@@ -104,61 +136,70 @@ class LatentTable:
         """`KL(q(z | y) || p(z))` of every row; and its error, where the prior is not factorised, from draws of q."""
         if self.factorised:
             return self.divergences(rows).sum(axis=1), None
-        ratios = self._tiled(latent_tiles.sampled_rates, rows, _SEED)[0].astype(np.float64)
-        return ratios.mean(axis=1), ratios.std(axis=1, ddof=1) / np.sqrt(SAMPLES)
+        ratios = drawn(Ratios(SAMPLES), self.model, self.posterior, self._batch(rows), jax.random.key(_SEED))
+        return ratios.mean(axis=1, dtype=float), ratios.std(axis=1, ddof=1) / np.sqrt(SAMPLES)
 
-    def moments(self, events: Event) -> Float[np.ndarray, "n m"]:
+    def moments(self, events: Event, x: Float[np.ndarray, "n p"] | None = None) -> Float[np.ndarray, "n m"]:
         """`latent_points.moments` of the columns at every latent event (n, ...), relaxed ones too."""
-        return np.asarray(latent_tiles.latent_moments(self.model, jnp.asarray(events, jnp.float32)), np.float64)
+        given = None if x is None else jnp.asarray(x, jnp.float32)
+        return np.asarray(latent_tiles.latent_moments(self.model, jnp.asarray(events, jnp.float32), given), np.float64)
 
     def expected(self, rows: Rows) -> Float[np.ndarray, "n m"]:
-        """Mean of `moments` over `p(z | y)` for every row: exact, or by importance sampling from q."""
+        """Mean of `moments` over `p(z | y)` for every row: exact, or by weighted draws."""
         if self.exact:
             prior: Any = self.model.prior(self.model.context(None))
             return np.exp(self.log_responsibilities(rows)) @ self.moments(prior.support())
-        return self._tiled(latent_tiles.expected_moments, rows, _SEED)[0].astype(np.float64)
+        of_row, key = Expected(WeightedDraws(DRAWS, Moments())), jax.random.key(_SEED)
+        return np.asarray(drawn(of_row, self.model, self.posterior, self._batch(rows), key), np.float64)
 
     def draw(self, rows: Rows, n_draws: int, seed: int) -> Float[np.ndarray, "n s d"]:
         """Events (n, n_draws, d): every row with its missing cells drawn given those that are there.
 
-        The latent is drawn from `p(z | y)`, exactly, or out of importance samples from q by their weights.
+        The latent is drawn from `p(z | y)`, exactly, or as `given_draws` says.
         """
-        rng = np.random.default_rng(seed)
-        if self.exact:
-            prior: Any = self.model.prior(self.model.context(None))
-            log_w, states = self.log_responsibilities(rows), np.asarray(prior.support())
-        else:
-            z, log_w = self._tiled(latent_tiles.importance_draws, rows, seed)
-        order = np.argmax(log_w[:, None] + rng.gumbel(size=(len(rows), n_draws, log_w.shape[1])), axis=2)
-        chosen = states[order] if self.exact else z[np.arange(len(rows))[:, None], order]
-        keys = jax.random.split(jax.random.key(seed), order.size)
-        drawn = latent_tiles.drawn(self.model, keys, jnp.asarray(chosen.reshape(-1, *chosen.shape[2:])))
-        y = hidden(self.schema, np.array(drawn, np.float64).reshape(*order.shape, -1))
-        return np.where(np.isnan(rows.y)[:, None], y, rows.y[:, None])
+        return hidden(self.schema, given_draws(self, rows, n_draws, seed).y)
 
     def decode(self, y: Float[np.ndarray, "n d"]) -> dict[str, np.ndarray]:
         """Events as columns in the user's units."""
         return decode(self.schema, y)
 
+    def predict(self, rows: Rows, target: str) -> AbstractPrediction:
+        """The distribution of one column given the other present cells of each row: `latent_predict.predict`."""
+        return predict(self, rows, target)
+
+    def best(self, prediction: AbstractPrediction, target: str) -> np.ndarray:
+        """The best single value (n,) of a prediction of a column, by the rule of `impute`."""
+        if not isinstance(prediction, AbstractNumericPrediction):
+            return prediction.mode()
+        return prediction.mean() if self.schema[target].kind == "real" else prediction.quantile(0.5)
+
     def impute(self, rows: Rows) -> Float[np.ndarray, "n d"]:
-        """Events with every missing cell at its best single value given the present cells of its row."""
-        best = best_events(self.schema, self.expected(rows))
-        return np.where(np.isnan(rows.y), best, rows.y)
+        """Events with every missing cell at its best single value given the present cells of its row.
 
-    def _tiled(self, answer: Any, rows: Rows, seed: int) -> tuple[np.ndarray, ...]:
-        """What `answer` gives for every row from draws of q, tile by tile."""
-        cells, key = Cells.of(rows.y), jax.random.key(seed)
-        found = [
-            jax.tree.leaves(answer(self.model, self.posterior, jax.random.fold_in(key, i), *tile))
-            for i, tile in enumerate(latent_tiles.tiles(cells.y, cells.observed, len(rows)))
-        ]
-        return tuple(np.concatenate([np.asarray(a) for a in parts])[: len(rows)] for parts in zip(*found, strict=True))
+        The mean of a real column, the median of a positive, zero-inflated or count one, the most probable level.
+        """
+        filled = np.where(np.isnan(rows.y), best_events(self.schema, self.expected(rows)), rows.y)
+        layout = self.schema.layout
+        for name in self.schema.names:
+            kind, places = self.schema[name].kind, layout.places(name)
+            empty = np.flatnonzero(np.isnan(rows.y[:, places[-1]]))
+            if kind not in ("positive", "zero-inflated", "count") or not len(empty):
+                continue
+            best = self.best(self.predict(rows.take(empty), name), name)
+            filled[np.ix_(empty, places)] = encoded_values(self.schema[name], best)
+        return filled
 
-    def sample(self, n: int, seed: int) -> tuple[Event, Float[np.ndarray, "n d"]]:
-        """n latent events and the encoded rows (n, d) drawn from them."""
+    def sample(
+        self, n: int, seed: int, x: Float[np.ndarray, "n p"] | None = None
+    ) -> tuple[Event, Float[np.ndarray, "n d"]]:
+        """n latent events and the encoded rows (n, d) drawn from them, given covariates where the model has some."""
         size = min(latent_tiles.TILE, n)
         keys = jax.random.split(jax.random.key(seed), -(-n // size) * size)
-        drawn = [latent_tiles.draws(self.model, keys[i : i + size]) for i in range(0, len(keys), size)]
+        given = None if x is None else jnp.asarray(np.pad(x, ((0, len(keys) - n), (0, 0))), jnp.float32)
+        drawn = [
+            latent_tiles.draws(self.model, keys[i : i + size], None if given is None else given[i : i + size])
+            for i in range(0, len(keys), size)
+        ]
         z, y = (np.concatenate([np.asarray(pair[part]) for pair in drawn])[:n] for part in (0, 1))
         return z, hidden(self.schema, y.astype(np.float64))
 
