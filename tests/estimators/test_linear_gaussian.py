@@ -59,7 +59,7 @@ def test_isotropic_em_is_the_closed_form_in_the_units_of_the_data(wine: np.ndarr
         ("joint", 1e-5, {"max_iter": 1500}),
         ("local", 1e-5, {"max_iter": 1500}),
         ("amortised", 1e-2, {"max_iter": 1500}),
-        ("joint", 0.1, {"n_mc_samples": 4, "max_iter": 200}),
+        ("joint", 1e-3, {"n_mc_samples": 4, "max_iter": 600}),
     ],
 )
 def test_every_procedure_comes_to_the_same(
