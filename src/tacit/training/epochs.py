@@ -67,7 +67,8 @@ def begin_all(
     """All members before their first epoch; they see the first rows, as many as a batch."""
     sample = gather(data, jnp.arange(batch_size))
     keys = jax.random.split(key, size)
-    found: Course = eqx.filter_vmap(lambda *member: begin(*member, sample))(procedure, keys, models, posteriors)
+    start = eqx.filter_vmap(lambda p, k, m, q: begin(p, k, m, q, sample))
+    found: Course = start(procedure, keys, models, posteriors)
     return found
 
 

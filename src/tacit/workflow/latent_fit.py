@@ -172,7 +172,7 @@ def train_latent(
         patience=plan.training.patience,
         procedure=plan.procedure(n),
         validation=aside,
-        checkpoint=plan.kept and plan.kept.following(),
+        checkpoint=None if plan.kept is None else plan.kept.following(),
         progress=progress,
     )
     table = LatentTable(schema, *jax.tree.map(np.asarray, (trained.model, trained.posterior)), covariates)
