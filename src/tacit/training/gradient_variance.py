@@ -43,7 +43,8 @@ def gradient_variance(
         q, context = posterior((y, x)), model.context(x)
         prior = model.prior(context)
         start = jax.tree.map(lambda a: a[None], (y, x))
-        own = memory or estimator.init(jax.random.fold_in(key, 0), start)
+        sized = estimator.sized(q)
+        own = memory or sized.init(jax.random.fold_in(key, 0), start)
 
         def log_weight(q: Any, z: Array) -> Scalar:
             likelihood = model.log_likelihood(z, context, y)
@@ -51,11 +52,11 @@ def gradient_variance(
 
         def warm(running: Any, key: Key) -> tuple[Any, None]:
             memory = Memory(own.trained, running)
-            return estimator(key, q, log_weight, chosen.combine, num_samples, (y, x), memory)[1], None
+            return sized(key, q, log_weight, chosen.combine, num_samples, (y, x), memory)[1], None
 
         def one(key: Key, running: Any) -> Array:
             memory = Memory(own.trained, running)
-            return gradient_in_q(key, estimator, q, log_weight, chosen.combine, num_samples, (y, x), memory)
+            return gradient_in_q(key, sized, q, log_weight, chosen.combine, num_samples, (y, x), memory)
 
         running = own.running
         if running is not None:
