@@ -103,9 +103,11 @@ def _moved(table: LatentTable, rows: Rows, x: Any, z: np.ndarray, step: np.ndarr
     key, found = jax.random.key(seed + 1), []
     for i in range(0, len(z), size):
         part = slice(i, i + size)
-        numbers = (None if a is None else jnp.asarray(_padded(a[part], size), jnp.float32) for a in (z, step, y, x))
+        start, steps, rest = (jnp.asarray(_padded(a[part], size), jnp.float32) for a in (z, step, y))
+        given = None if x is None else jnp.asarray(_padded(x[part], size), jnp.float32)
         seen = None if observed is None else jnp.asarray(_padded(observed[part], size))
-        found.append(np.asarray(_chains(table.model, jax.random.fold_in(key, i), *numbers, seen)))
+        ends = _chains(table.model, jax.random.fold_in(key, i), start, steps, rest, given, seen)
+        found.append(np.asarray(ends))
     return np.concatenate(found)[: len(z)]
 
 
