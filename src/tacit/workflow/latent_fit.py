@@ -175,7 +175,8 @@ def train_latent(
         checkpoint=None if plan.kept is None else plan.kept.following(),
         progress=progress,
     )
-    table = LatentTable(schema, *jax.tree.map(np.asarray, (trained.model, trained.posterior)), covariates)
+    fitted, encoder = jax.tree.map(np.asarray, (trained.model, trained.posterior))
+    table = LatentTable(schema, fitted, encoder, covariates)
     if plan.residual_scale:
         table = with_residual_scale(table, replace(rows, y=y))
     alone = float(np.average(alone_log_probs(schema, y, weight), weights=weight))

@@ -87,8 +87,8 @@ class LatentTable:
         if not integrable(self.model.prior(self.model.context(None)), None):
             return log_likelihood(self.model, self.posterior, self._batch(rows, weight), **settings)
         with jax.enable_x64(True):
-            doubled = (latent_density.double(part) for part in (self.model, self.posterior))
-            return log_likelihood(*doubled, self._batch(rows, weight, np.inf), **settings)
+            model, posterior = (latent_density.double(part) for part in (self.model, self.posterior))
+            return log_likelihood(model, posterior, self._batch(rows, weight, np.inf), **settings)
 
     def weighted(self, rows: Rows, num_samples: int = SAMPLES) -> Weighted:
         """Bounds by importance weights of `num_samples` draws of q, in nats and the model's units."""
@@ -186,7 +186,7 @@ class LatentTable:
             if kind not in ("positive", "zero-inflated", "count") or not len(empty):
                 continue
             best = self.best(self.predict(rows.take(empty), name), name)
-            filled[np.ix_(empty, places)] = encoded_values(self.schema[name], best)
+            filled[np.ix_(empty, np.array(places))] = encoded_values(self.schema[name], best)
         return filled
 
     def sample(
