@@ -60,6 +60,7 @@ TARGET = click.option(
     help="Choose k for the density (cross-validation), or for segments (ICL, components merged).",
 )
 @click.option("--image", metavar="HxW", help="Each row is an image of this shape: the report shows some drawn.")
+@options.SHOW_ROWS
 @click.option("--no-refit", is_flag=True, help="Keep the model of the training rows, without the held-out ones.")
 @options.SCHEMA
 @options.FORCE
@@ -78,6 +79,7 @@ def command(
     settings: tuple[str, ...],
     select: Any,
     image: str | None,
+    show_rows: bool,
     no_refit: bool,
     force: bool,
     as_json: bool,
@@ -97,6 +99,9 @@ def command(
     if image is not None and model not in DEEP:
         mend = f"Use it with --model {' or '.join(DEEP)}."
         raise UsageError("only deep models show images.", where="--image", mend=mend)
+    if show_rows and (image is None or report is None):
+        mend = "Use it with --image HxW and --report R.html, or leave it out."
+        raise UsageError("rows are shown as images in a report.", where="--show-rows", mend=mend)
     asked: dict[str, Any] = {"k": k, "holdout": holdout, "seed": seed, "settings": settings, "refit": not no_refit}
     told: dict[str, Any] = {"force": force, "as_json": as_json, "command_line": command_line}
     if model in (LINEAR, *DEEP):
@@ -108,7 +113,8 @@ def command(
         if model == LINEAR:
             linear_fit.fit_and_tell(data, output, report, model=model, **asked, **told, **reading)
             return
-        latent_fit.fit_and_tell(data, output, report, model=model, image=image, **asked, **told, **reading)
+        pictures: dict[str, Any] = {"image": image, "show_rows": show_rows}
+        latent_fit.fit_and_tell(data, output, report, model=model, **pictures, **asked, **told, **reading)
         return
     if targets:
         from tacit.cli.conditional_fit import fit_and_tell

@@ -28,6 +28,7 @@ def fit_and_tell(
     k: str,
     settings: Sequence[str],
     image: str | None,
+    show_rows: bool,
     force: bool,
     as_json: bool,
     **more: Any,
@@ -36,7 +37,7 @@ def fit_and_tell(
     check_outputs(output, report, force=force, stdout=False)
     estimator = chosen(model, options.pairs(settings, "--set"), k)
     shape = None if image is None else options.image_shape(image)
-    record = _fit_and_write(data, output, report, model, estimator, shape, force=force, **more)
+    record = _fit_and_write(data, output, report, model, estimator, shape, show_rows=show_rows, force=force, **more)
     if as_json:
         write_json("fit", {"model": output, "report": report, "record": record})
         return
@@ -57,6 +58,7 @@ def _fit_and_write(
     estimator: Any,
     image: tuple[int, int] | None,
     *,
+    show_rows: bool,
     holdout: float,
     seed: int,
     refit: bool,
@@ -70,6 +72,7 @@ def _fit_and_write(
     from tacit.workflow.latent_file import save_latent
     from tacit.workflow.latent_fit import fit_latent
     from tacit.workflow.latent_job import worth_of
+    from tacit.workflow.latent_pictures import picture_record
     from tacit.workflow.latent_record import latent_record
     from tacit.workflow.latent_rows import with_likelihood
 
@@ -83,9 +86,12 @@ def _fit_and_write(
         progress("judging", 0, 1)
         worth = worth_of(fitted, rows, model)
         progress("judging", 1, 1)
+        progress("describing", 0, 1)
+        pictures = picture_record(fitted, rows, table)
+        progress("describing", 1, 1)
     asked = {"likelihood": estimator.likelihood, "holdout": holdout, "refit": refit, "seed": seed}
     told: dict[str, Any] = {"title": Path(data).name, "image": image, "command": command_line}
-    record = latent_record(table, checked, rows, plan, fitted, worth, asked=asked, **told)
+    record = latent_record(table, checked, rows, plan, fitted, worth, asked=asked, **told) | pictures
     names = [column.name for column in schema.columns]
     saved = {"kind": "dict", "names": names, "parameters": estimator._parameters(seed)}
     save_latent(fitted.model, record, output, force=force, estimator=saved)
@@ -93,7 +99,8 @@ def _fit_and_write(
         from tacit.cli.latent_pictures import latent_pictures
         from tacit.report import write_report
 
-        write_report(report, record, latent_pictures(fitted.model, rows, seed), force=force)  # type: ignore[arg-type]
+        shown = latent_pictures(fitted.model, rows, seed, record, show_rows=show_rows)
+        write_report(report, record, shown, force=force)  # type: ignore[arg-type]
     return record
 
 

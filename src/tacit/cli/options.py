@@ -20,6 +20,9 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Results, and errors
 SEED = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True, help="Of everything random."
 )
+SHOW_ROWS = click.option(
+    "--show-rows", is_flag=True, help="Show a few rows that are images, and what comes back of them: the page has them."
+)
 KEEP = click.option("--keep", metavar="COL,COL", default="", help="Columns of the rows to copy into the output.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tacit._errors import UsageError
 from tacit.cli import options
 from tacit.cli.conditional_again import judged_again
 from tacit.cli.failures import note
@@ -14,8 +15,9 @@ from tacit.cli.tables import check_outputs, read_rows, write_json
 @options.MODEL
 @click.argument("data", type=click.Path(allow_dash=True), required=False)
 @click.option("-o", "--output", required=True, metavar="R.html", help="The page to write.")
+@options.SHOW_ROWS
 @options.together(options.FORCE, options.JSON)
-def command(model: str, data: str | None, output: str, force: bool, as_json: bool) -> None:
+def command(model: str, data: str | None, output: str, show_rows: bool, force: bool, as_json: bool) -> None:
     """The report that tacit fit --report writes: one page that works offline.
 
     With DATA its pictures show those rows beside the model; the figures stay those of the fit. Of a model that was
@@ -39,11 +41,19 @@ def command(model: str, data: str | None, output: str, force: bool, as_json: boo
             write_json("report", {"output": output, **({} if data is None else {"figures": record["heldout"]})})
         note(f"wrote {output}")
         return
-    rows = None if data is None else read_rows(data, fitted.schema, require="any")[1]
+    rows = None if data is None else read_rows(data, fitted.schema, "any", getattr(fitted, "covariates", None))[1]
     with reading_manifest(model):
-        seed = int(manifest["record"]["settings"]["seed"])
-    shown = latent_pictures(fitted, rows, seed) if isinstance(fitted, LatentTable) else pictures(fitted, rows, seed)
+        seed, images = int(manifest["record"]["settings"]["seed"]), bool(manifest["record"].get("image"))
+    if show_rows and (rows is None or not images):
+        mend = "Give DATA, and a model that was fitted with --image."
+        raise UsageError("rows are shown as images.", where="--show-rows", mend=mend)
     with reading_manifest(model):
+        if isinstance(fitted, LatentTable) and fitted.covariates is not None:
+            shown = None  # what it draws depends on covariates that are not at hand
+        elif isinstance(fitted, LatentTable):
+            shown = latent_pictures(fitted, rows, seed, manifest["record"], show_rows=show_rows)
+        else:
+            shown = pictures(fitted, rows, seed)
         write_report(output, manifest["record"], shown, force=force)
     if as_json:
         write_json("report", {"output": output})

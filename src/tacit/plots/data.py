@@ -34,13 +34,38 @@ class Ellipse:
 
 
 @dataclass(frozen=True)
+class Walk:
+    """What a decoder gives at every point of a grid over one or two latents, the others held.
+
+    `latents` are their numbers from 1; `places` their values on the grid, an array a latent; `decoded` the best value
+    of every column at every point: across fastest, from the lowest value up.
+    """
+
+    latents: tuple[int, ...]
+    places: tuple[Column, ...]
+    decoded: Mapping[str, Column]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Points up and across."""
+        across, *up = (len(values) for values in self.places)
+        return (up[0] if up else 1), across
+
+
+@dataclass(frozen=True)
 class PlotData:
-    """What is drawn: modelled columns, rows drawn from the model, the user's rows if at hand, Gaussians."""
+    """What is drawn: modelled columns, rows drawn from the model, the user's rows if at hand, Gaussians.
+
+    Of a deep model a walk through the plane of its latents; and, where rows may be shown as they are, a few `originals`
+    with what comes back of them.
+    """
 
     columns: Sequence[PlotColumn]
     sampled: Mapping[str, Column]
     real: Mapping[str, Column] | None = None
     ellipses: Sequence[Ellipse] = ()
+    walk: Walk | None = None
+    originals: tuple[Mapping[str, Column], Mapping[str, Column]] | None = None
 
     def kind(self, name: str) -> str:
         """The kind of the column called `name`."""

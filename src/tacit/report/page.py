@@ -17,8 +17,8 @@ from tacit.report.record import Record
 def render(record: Record, pictures: PlotData | None = None) -> str:
     """The report as one HTML page: no scripts, nothing loaded from elsewhere, every text from the data escaped.
 
-    Sections that the record lacks are left out. The page holds no rows of the table: of `pictures.real` it
-    shows shares and counts only.
+    Sections that the record lacks are left out. The page holds no rows of the table, but those in `pictures.originals`:
+    of `pictures.real` it shows shares and counts only.
 
     >>> page = render({"title": "<penguins>", "model": "Mixture", "k": 3})
     >>> "<h1><bdi>&lt;penguins&gt;</bdi></h1>" in page

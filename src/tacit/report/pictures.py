@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable
 from dataclasses import dataclass
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from tacit.plots import (
     DRAWN_KINDS,
@@ -20,33 +15,22 @@ from tacit.plots import (
     fan_chart,
     finite,
     heldout_dots,
-    image_grid,
     marginal,
     new_figure,
     pair_plot,
     pit_histogram,
     plain_settings,
-    png,
-    rate_bars,
     restart_strip,
     selection_curve,
     selection_points,
     telling_columns,
     training_curve,
 )
+from tacit.report.latent_pictures import LatentGallery, draw_latent
+from tacit.report.picture import WIDTH, Picture, embed, on_axes
 from tacit.report.record import Record
 
 MOST_MARGINALS = 36
-_WIDTH = 4.2  # inches: about the width of a phone, so that text keeps its size on one
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image as a data URI with the words for those who cannot see it; `narrow` is its form for phones."""
-
-    source: str
-    alt: str
-    narrow: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,8 +58,7 @@ class Gallery:
     density: Picture | None
     candidates: Picture | None
     training: Picture | None
-    rates: Picture | None
-    images: Picture | None
+    latent: LatentGallery
 
 
 def draw_gallery(record: Record, data: PlotData | None) -> Gallery:
@@ -96,8 +79,7 @@ def draw_gallery(record: Record, data: PlotData | None) -> Gallery:
             density=_density(record),
             candidates=_candidates(record),
             training=_training(record),
-            rates=_rates(record),
-            images=_images(record, data),
+            latent=draw_latent(record, data),
         )
 
 
@@ -106,7 +88,7 @@ def _selection(record: Record) -> Picture | None:
     if len(selection_points(selection)) < 2:
         return None
     alt = f"The figure for each number of components; {selection['chosen']} were chosen."
-    return _on_axes(2.9, lambda axes: selection_curve(axes, selection), alt)
+    return on_axes(2.9, lambda axes: selection_curve(axes, selection), alt)
 
 
 def _heldout(record: Record) -> Picture | None:
@@ -114,7 +96,7 @@ def _heldout(record: Record) -> Picture | None:
     if len(results) < 2:
         return None
     alt = "Held-out log-likelihood of the model beside the baselines, with intervals; the table has the figures."
-    return _on_axes(0.9 + 0.42 * len(results), lambda axes: heldout_dots(axes, results), alt)
+    return on_axes(0.9 + 0.42 * len(results), lambda axes: heldout_dots(axes, results), alt)
 
 
 def _restarts(record: Record) -> Picture | None:
@@ -124,7 +106,7 @@ def _restarts(record: Record) -> Picture | None:
         return None
     stages = len({start.get("stage") for start in chosen})
     alt = "Where each start ended, in log-likelihood below the best start."
-    return _on_axes(0.8 + 0.55 * stages, lambda axes: restart_strip(axes, chosen), alt)
+    return on_axes(0.8 + 0.55 * stages, lambda axes: restart_strip(axes, chosen), alt)
 
 
 def _pairs(data: PlotData) -> Picture | None:
@@ -134,9 +116,9 @@ def _pairs(data: PlotData) -> Picture | None:
     side = 1.2 + 1.5 * len(names)
     few = min(3, len(names))
     return Picture(
-        source=_embed(pair_plot(new_figure(side, 0.95 * side), data)),
+        source=embed(pair_plot(new_figure(side, 0.95 * side), data)),
         alt=f"Pairs of the columns {', '.join(names)}, with each component as an ellipse.",
-        narrow=_embed(pair_plot(new_figure(_WIDTH, 0.95 * _WIDTH), data, few)),
+        narrow=embed(pair_plot(new_figure(WIDTH, 0.95 * WIDTH), data, few)),
     )
 
 
@@ -145,14 +127,14 @@ def _pit(record: Record) -> Picture | None:
     if not histogram:
         return None
     alt = "The share of rows at each predicted probability of a lower value, with the band that chance explains."
-    return _on_axes(2.9, lambda axes: pit_histogram(axes, histogram), alt)
+    return on_axes(2.9, lambda axes: pit_histogram(axes, histogram), alt)
 
 
 def _coverage(record: Record) -> Picture | None:
     told = record.get("calibration", {})
     if not told.get("coverage"):
         return None
-    return _on_axes(2.9, lambda axes: coverage(axes, told), "What intervals hold against what they should.")
+    return on_axes(2.9, lambda axes: coverage(axes, told), "What intervals hold against what they should.")
 
 
 def _fan(record: Record) -> Picture | None:
@@ -160,7 +142,7 @@ def _fan(record: Record) -> Picture | None:
     if not fan:
         return None
     across, up = fan["names"]
-    return _on_axes(3.2, lambda axes: fan_chart(axes, fan), f"Bands that hold {up}, along {across}.")
+    return on_axes(3.2, lambda axes: fan_chart(axes, fan), f"Bands that hold {up}, along {across}.")
 
 
 def _bands(record: Record) -> Picture | None:
@@ -168,7 +150,7 @@ def _bands(record: Record) -> Picture | None:
     if not told.get("fan"):
         return None
     alt = f"Where {told['target']} lies with these probabilities, along {told['along']}."
-    return _on_axes(3.4, lambda axes: fan_chart(axes, told["fan"]), alt)
+    return on_axes(3.4, lambda axes: fan_chart(axes, told["fan"]), alt)
 
 
 def _density(record: Record) -> Picture | None:
@@ -176,7 +158,7 @@ def _density(record: Record) -> Picture | None:
     if not told.get("density"):
         return None
     alt = f"The density of {told['target']} along {told['along']}, darker where it is likelier."
-    return _on_axes(3.4, lambda axes: conditional_density(axes, told["density"]), alt)
+    return on_axes(3.4, lambda axes: conditional_density(axes, told["density"]), alt)
 
 
 def _candidates(record: Record) -> Picture | None:
@@ -185,43 +167,18 @@ def _candidates(record: Record) -> Picture | None:
         return None
     height = 0.8 + 0.26 * min(len(rows), MOST_CANDIDATES)
     alt = "The figure of each candidate on rows set aside inside the training rows; the table has the figures."
-    return _on_axes(height, lambda axes: candidate_dots(axes, rows), alt)
+    return on_axes(height, lambda axes: candidate_dots(axes, rows), alt)
 
 
 def _training(record: Record) -> Picture | None:
     told = record.get("training", {})
     if len(told.get("epoch") or []) < 2:
         return None
-    return _on_axes(2.7, lambda axes: training_curve(axes, told), "The mean objective of each epoch.")
-
-
-def _rates(record: Record) -> Picture | None:
-    rates = record.get("code", {}).get("rates") or []
-    if len(rates) < 2:
-        return None
-    return _on_axes(2.6, lambda axes: rate_bars(axes, rates), "What each latent says of a row, in nats.")
-
-
-def _images(record: Record, data: PlotData | None) -> Picture | None:
-    shape = record.get("image")
-    if not shape or data is None or len(data.sampled) != shape[0] * shape[1]:
-        return None
-    drawn = image_grid(new_figure(1.6 * _WIDTH, 0.85 * _WIDTH), data.sampled, (shape[0], shape[1]))
-    return Picture(_embed(drawn), "Rows drawn from the model, as images.")
+    return on_axes(2.7, lambda axes: training_curve(axes, told), "The mean objective of each epoch.")
 
 
 def _marginal(data: PlotData, column: PlotColumn) -> Marginal:
     figure = marginal(new_figure(2.9, 1.75), column, data.real_column(column.name), data.sampled[column.name])
     figure.axes[-1].set_xlabel("")  # the page gives the name above, in full and in any script
     what = "The rows against the model's sample" if data.real is not None else "The model's sample"
-    return Marginal(column, Picture(_embed(figure), f"{what} in {column.name}."))
-
-
-def _on_axes(height: float, draw: Callable[[Axes], Axes], alt: str) -> Picture:
-    figure = new_figure(_WIDTH, height)
-    draw(figure.add_subplot())
-    return Picture(_embed(figure), alt)
-
-
-def _embed(figure: Figure) -> str:
-    return "data:image/png;base64," + base64.b64encode(png(figure)).decode("ascii")
+    return Marginal(column, Picture(embed(figure), f"{what} in {column.name}."))

@@ -147,6 +147,41 @@ class Code(TypedDict, total=False):
     usage: list[list[float]]
 
 
+class BoundCurve(TypedDict, total=False):
+    """Bounds of the log-likelihood of `rows` held-out rows: Results with their `draws`, and the best figure."""
+
+    points: list[dict[str, Any]]
+    best: dict[str, Any]
+    rows: int
+    units: str
+
+
+class Plane(TypedDict, total=False):
+    """Where codes lie in the plane of two latents, numbered from 1, as counts in cells.
+
+    `values` are what rows hold there in `column`: the mean of a number, or the place in `levels` of the most frequent.
+    """
+
+    latents: list[int]
+    edges: list[list[float]]
+    counts: list[list[int]]
+    column: str
+    kind: str
+    levels: list[Any]
+    values: list[list[float | None]]
+    explained: float
+
+
+class Returned(TypedDict, total=False):
+    """What comes back of a column through the latent against what rows hold, as counts; of logarithms if positive."""
+
+    column: str
+    kind: str
+    edges: list[float]
+    counts: list[list[int]]
+    explained: float
+
+
 class Loadings(TypedDict, total=False):
     """A latent of a linear model: its share of all variance, and {column, correlation} of those that load most."""
 
@@ -181,6 +216,9 @@ class Record(TypedDict, total=False):
     numbers: list[dict[str, Any]]
     bounds: list[dict[str, Any]]
     code: Code
+    bound_curve: BoundCurve
+    plane: Plane
+    returned: list[Returned]
     image: list[int]
     loadings: list[Loadings]
     inference: dict[str, Any]
