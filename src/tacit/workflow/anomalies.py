@@ -30,7 +30,9 @@ class Anomaly:
 class Odds(Protocol):
     """What is asked of a joint density of a table's columns to judge how odd rows are."""
 
-    simulated: tuple[int, int, int]  # rows for one pattern of present cells, for all, and for one at least
+    @property
+    def simulated(self) -> tuple[int, int, int]:
+        """Rows for one pattern of present cells at most, for all of them, and for one at least."""
 
     @property
     def schema(self) -> Schema:
