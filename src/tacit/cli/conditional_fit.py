@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from tacit.cli.checkpoints import check_trained, checkpoints
 from tacit.cli.conditional_plan import with_plan
 from tacit.cli.console import announce, watched
 from tacit.cli.preparing import read_schema
@@ -28,6 +30,8 @@ def fit_and_tell(
     force: bool,
     as_json: bool,
     command_line: str,
+    checkpoint_every: str | None,
+    resume: bool,
     **reading: Any,
 ) -> None:
     """Fit p(targets | the other columns), write the model file and the report, and print what it is worth."""
@@ -35,7 +39,13 @@ def fit_and_tell(
 
     check_outputs(output, report, force=force, stdout=False)
     job = with_plan(ConditionalJob(tuple(targets), holdout=holdout, seed=seed, refit=refit), settings, k)
+    if job.plan.inference == "em":
+        check_trained(checkpoint_every, resume, "a mixture of regressions")
+    kept = checkpoints(output, checkpoint_every, resume)
+    job = replace(job, plan=replace(job.plan, kept=kept))
     record = _fit_and_write(data, output, report, job, force=force, command_line=command_line, **reading)
+    if kept is not None:
+        kept.remove()
     if as_json:
         write_json("fit", {"model": output, "report": report, "record": record})
         return

@@ -12,7 +12,7 @@ from tacit.cli import options
 if TYPE_CHECKING:
     from tacit.workflow.conditional_job import ConditionalJob
 
-_BY_HAND = ("candidates", "of_many", "seed", "gradient")  # not texts, or options of their own
+_BY_HAND = ("candidates", "of_many", "seed", "gradient", "kept")  # not texts, or options of their own
 _MAY_BE_ZERO = ("weight_decay", "noise", "target_noise", "validation_fraction", "floor")
 _MOST_K = 1000
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tacit._errors import UsageError
-from tacit.cli import options
+from tacit.cli import checkpoints, options
 from tacit.cli.console import announce, watched
 from tacit.cli.preparing import prepare, with_settings
 from tacit.cli.tables import check_outputs, write_json
@@ -61,6 +61,7 @@ TARGET = click.option(
 )
 @click.option("--image", metavar="HxW", help="Each row is an image of this shape: the report shows some drawn.")
 @options.SHOW_ROWS
+@checkpoints.OPTIONS
 @click.option("--no-refit", is_flag=True, help="Keep the model of the training rows, without the held-out ones.")
 @options.SCHEMA
 @options.FORCE
@@ -81,6 +82,8 @@ def command(
     image: str | None,
     show_rows: bool,
     no_refit: bool,
+    checkpoint_every: str | None,
+    resume: bool,
     force: bool,
     as_json: bool,
     **reading: Any,
@@ -93,7 +96,8 @@ def command(
     With --target the model is the density of that column given the others, by an ensemble of networks: at any values
     of the others it has as many modes as the data show. With --model discrete-vae it is a code of discrete latents
     from which a network gives all columns, with vae of continuous ones, and with linear-gaussian the map is linear and
-    everything exact; their parameters are set by --set, such as n_latents=20.
+    everything exact; their parameters are set by --set, such as n_latents=20. With vae and --target it is the density
+    of the targets given the other columns.
     """
     check_model(model, targets)
     if image is not None and model not in DEEP:
@@ -104,6 +108,9 @@ def command(
         raise UsageError("rows are shown as images in a report.", where="--show-rows", mend=mend)
     asked: dict[str, Any] = {"k": k, "holdout": holdout, "seed": seed, "settings": settings, "refit": not no_refit}
     told: dict[str, Any] = {"force": force, "as_json": as_json, "command_line": command_line}
+    kept: dict[str, Any] = {"checkpoint_every": checkpoint_every, "resume": resume}
+    if model == LINEAR or not (targets or model in DEEP):
+        checkpoints.check_trained(**kept, model="this model")
     if model in (LINEAR, *DEEP):
         from tacit.cli import latent_fit, linear_fit
 
@@ -113,8 +120,8 @@ def command(
         if model == LINEAR:
             linear_fit.fit_and_tell(data, output, report, model=model, **asked, **told, **reading)
             return
-        pictures: dict[str, Any] = {"image": image, "show_rows": show_rows}
-        latent_fit.fit_and_tell(data, output, report, model=model, **pictures, **asked, **told, **reading)
+        pictures: dict[str, Any] = {"image": image, "show_rows": show_rows, "targets": targets}
+        latent_fit.fit_and_tell(data, output, report, model=model, **pictures, **kept, **asked, **told, **reading)
         return
     if targets:
         from tacit.cli.conditional_fit import fit_and_tell
@@ -122,7 +129,7 @@ def command(
         if select != "density":
             mend = "Leave --select out, or --target."
             raise UsageError("segments are of a joint mixture, which has no target.", where="--select", mend=mend)
-        fit_and_tell(data, output, report, targets=targets, **asked, **told, **reading)
+        fit_and_tell(data, output, report, targets=targets, **kept, **asked, **told, **reading)
         return
     from tacit.workflow.fit_table import Job
 
@@ -148,8 +155,8 @@ def check_model(model: str, targets: tuple[str, ...]) -> None:
     if model == "mixture" and targets:
         mend = "Leave --target out and name it in tacit predict, or use --model conditional-mixture."
         raise UsageError("a joint mixture has no target: it predicts any column.", where="--target", mend=mend)
-    if model in (LINEAR, *DEEP) and targets:
-        mend = "Leave --target out, or use --model conditional-mixture."
+    if model in (LINEAR, "discrete-vae") and targets:
+        mend = "Leave --target out, or use --model conditional-mixture or vae."
         raise UsageError(f"{model} has no target: it models all columns.", where="--target", mend=mend)
     if model == "conditional-mixture" and not targets:
         mend = "Name what it is to predict with --target COL."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 
 from tacit._errors import UsageError
 from tacit.cli import options
+from tacit.cli.checkpoints import checkpoints
 from tacit.cli.console import watched
 from tacit.cli.latent_plan import chosen, plan_for
 from tacit.cli.preparing import read_schema
@@ -17,6 +19,7 @@ from tacit.cli.tables import check_outputs, write_json
 
 if TYPE_CHECKING:
     from tacit.data.schema import Schema
+    from tacit.training import Checkpoints
 
 
 def fit_and_tell(
@@ -28,7 +31,10 @@ def fit_and_tell(
     k: str,
     settings: Sequence[str],
     image: str | None,
+    targets: Sequence[str],
     show_rows: bool,
+    checkpoint_every: str | None,
+    resume: bool,
     force: bool,
     as_json: bool,
     **more: Any,
@@ -37,7 +43,12 @@ def fit_and_tell(
     check_outputs(output, report, force=force, stdout=False)
     estimator = chosen(model, options.pairs(settings, "--set"), k)
     shape = None if image is None else options.image_shape(image)
-    record = _fit_and_write(data, output, report, model, estimator, shape, show_rows=show_rows, force=force, **more)
+    estimator.set_params(image=shape)
+    kept = checkpoints(output, checkpoint_every, resume)
+    told: dict[str, Any] = {"targets": targets, "show_rows": show_rows, "force": force, "kept": kept, **more}
+    record = _fit_and_write(data, output, report, model, estimator, shape, **told)
+    if kept is not None:
+        kept.remove()
     if as_json:
         write_json("fit", {"model": output, "report": report, "record": record})
         return
@@ -47,7 +58,8 @@ def fit_and_tell(
     click.echo("")
     for path in filter(None, (output, report)):
         click.echo(f"wrote {path}")
-    click.echo(f"try   tacit latent {output} {data}\n      tacit sample {output} -n 5")
+    rows = f" {data}" if targets else ""
+    click.echo(f"try   tacit latent {output} {data}\n      tacit sample {output}{rows} -n 5")
 
 
 def _fit_and_write(
@@ -58,7 +70,9 @@ def _fit_and_write(
     estimator: Any,
     image: tuple[int, int] | None,
     *,
+    targets: Sequence[str],
     show_rows: bool,
+    kept: Checkpoints | None,
     holdout: float,
     seed: int,
     refit: bool,
@@ -70,36 +84,42 @@ def _fit_and_write(
     from tacit.data.encode import encode
     from tacit.data.table import read_table
     from tacit.workflow.latent_file import save_latent
-    from tacit.workflow.latent_fit import fit_latent
+    from tacit.workflow.latent_fit import cut, fit_latent
     from tacit.workflow.latent_job import worth_of
     from tacit.workflow.latent_pictures import picture_record
     from tacit.workflow.latent_record import latent_record
     from tacit.workflow.latent_rows import with_likelihood
 
-    plan = plan_for(model, estimator)
+    plan = replace(plan_for(model, estimator), kept=kept)
     table = read_table(data)
-    schema = with_likelihood(table, read_schema(table, **reading), estimator.likelihood)
+    schema = whole = read_schema(table, **reading)
+    inputs = None
+    if targets:
+        schema, inputs = cut(table, whole, targets)
+    schema = plan.units(with_likelihood(table, schema, plan.likelihood(estimator.likelihood)))
     check_image(image, schema)
-    checked, rows = check(table, schema), encode(schema, table)
+    checked, rows = check(table, whole if targets else schema), encode(schema, table)
     with watched() as progress:
-        fitted = fit_latent(schema, rows, plan, holdout=holdout, refit=refit, seed=seed, progress=progress)
+        training: dict[str, Any] = {"inputs": inputs, "holdout": holdout, "refit": refit, "seed": seed}
+        fitted = fit_latent(schema, rows, plan, progress=progress, **training)
         progress("judging", 0, 1)
-        worth = worth_of(fitted, rows, model)
+        worth = worth_of(fitted, rows, model, inputs)
         progress("judging", 1, 1)
         progress("describing", 0, 1)
-        pictures = picture_record(fitted, rows, table)
+        pictures = {} if targets else picture_record(fitted, rows, table)
         progress("describing", 1, 1)
     asked = {"likelihood": estimator.likelihood, "holdout": holdout, "refit": refit, "seed": seed}
     told: dict[str, Any] = {"title": Path(data).name, "image": image, "command": command_line}
     record = latent_record(table, checked, rows, plan, fitted, worth, asked=asked, **told) | pictures
     names = [column.name for column in schema.columns]
-    saved = {"kind": "dict", "names": names, "parameters": estimator._parameters(seed)}
+    given = [] if inputs is None else list(inputs.schema.names)
+    saved = {"kind": "dict", "names": names, "covariates": given, "parameters": estimator._parameters(seed)}
     save_latent(fitted.model, record, output, force=force, estimator=saved)
     if report is not None:
         from tacit.cli.latent_pictures import latent_pictures
         from tacit.report import write_report
 
-        shown = latent_pictures(fitted.model, rows, seed, record, show_rows=show_rows)
+        shown = None if targets else latent_pictures(fitted.model, rows, seed, record, show_rows=show_rows)
         write_report(report, record, shown, force=force)  # type: ignore[arg-type]
     return record
 
@@ -107,6 +127,13 @@ def _fit_and_write(
 def check_image(image: tuple[int, int] | None, schema: Schema) -> None:
     """Raise `UsageError` where a row has not as many columns as the image has pixels."""
     d = len(schema.names)
-    if image is not None and image[0] * image[1] != d:
-        what = f"{image[0]} x {image[1]} pixels are not the {d} columns of a row."
-        raise UsageError(what, where="--image", mend="Give height x width, and --drop columns that are no pixels.")
+    if image is None or image[0] * image[1] == d:
+        return
+    constant = [one.name for one in schema.columns if not one.modelled and one.role == "ignored"]
+    if image[0] * image[1] == d + len(constant):
+        first = f"{constant[0]}: {schema[constant[0]].why}"
+        what = f"{len(constant)} pixels are constant or otherwise not modelled ({first})."
+        mend = "Use --set likelihood=bernoulli with grey levels from 0 to 1, whose pixels may be constant."
+        raise UsageError(what, where="--image", mend=mend)
+    what = f"{image[0]} x {image[1]} pixels are not the {d} columns of a row."
+    raise UsageError(what, where="--image", mend="Give height x width, and --drop columns that are no pixels.")

@@ -154,6 +154,7 @@ class _Job:
                 max_epochs=epochs,
                 patience=plan.patience,
                 population=part,
+                checkpoint=None if plan.kept is None else plan.kept.following(),
                 progress=progress,
             )
             models, posteriors = fitted.model, fitted.posterior

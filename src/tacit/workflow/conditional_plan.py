@@ -26,6 +26,7 @@ from tacit.models import (
 )
 from tacit.models.components import AbstractFamily
 from tacit.networks import MLP, Fixed, Linear
+from tacit.training import Checkpoints
 
 Latent = Literal["categorical", "concrete"]
 Relaxation = Literal["mixture", "moments", "network"]
@@ -85,6 +86,7 @@ class Plan:
     candidates: tuple[Candidate, ...] = (Candidate(),)
     of_many: tuple[Candidate, ...] = ()  # those that compete in their place where rows are many
     seed: int = 0
+    kept: Checkpoints | None = None  # where long trainings are kept, to go on from
 
     @property
     def k(self) -> int:
