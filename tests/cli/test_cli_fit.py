@@ -78,14 +78,18 @@ def test_segments_follow_the_components(run: Any, table: Path, tmp_path: Path) -
 
 
 def test_compare_takes_the_same_rows(run: Any, table: Path) -> None:
-    result = json.loads(run("compare", table, *QUICK, "--json").stdout)["result"]
+    result = json.loads(run("compare", table, *QUICK, "--models", "made,linear-gaussian", "--json").stdout)["result"]
     mixture, gaussian, independent = result["figures"]
     assert mixture["n"] == gaussian["n"] == independent["n"] == 16
     assert len({figure["reference"] for figure in result["figures"]}) == 1
     gap = result["differences"][0]
     assert gap["value"] == pytest.approx(mixture["value"] - gaussian["value"], rel=1e-9)
-    text = run("compare", table, *QUICK).stdout
+    assert result["left_out"].keys() == {"made", "linear-gaussian"}
+    assert result["left_out"]["made"] == "some cells are missing"
+    text = run("compare", table, *QUICK, "--models", "none").stdout
     assert "mixture of 2 - one Gaussian" in text
+    assert "left out" not in text
+    assert run("compare", table, *QUICK, "--models", "no-such").exit_code == 2
 
 
 @pytest.mark.slow
