@@ -113,7 +113,8 @@ def plane_cells(axes: Axes, record: Mapping[str, Any]) -> Axes:
     values = np.array([[np.nan if v is None else v for v in row] for row in record["values"]], float)
     x, y = np.meshgrid(*((one[1:] + one[:-1]) / 2 for one in edges))
     some = counts > 0
-    points = 72 * axes.figure.get_size_inches()[0] * 0.78 / counts.shape[1]  # across one cell
+    whole: Any = axes.figure
+    points = 72 * whole.get_size_inches()[0] * 0.78 / counts.shape[1]  # across one cell
     sizes = (points * np.sqrt(counts / max(counts.max(), 1)) * 0.97).clip(1.6) ** 2
     few = some & ((counts < FEWEST) | ~np.isfinite(values))
     axes.scatter(x[few], y[few], s=sizes[few], color=FAINT, linewidth=0)
@@ -126,8 +127,8 @@ def plane_cells(axes: Axes, record: Mapping[str, Any]) -> Axes:
         norm = Normalize(low, high if high > low else low + 1)
         axes.scatter(x[sure], y[sure], s=sizes[sure], c=shown, cmap=SEQUENCE, norm=norm, linewidth=0)
         _bar(axes.figure, axes, norm, label(record["column"], 30))
-    for edge, limit in zip(edges, (axes.set_xlim, axes.set_ylim), strict=True):
-        limit(float(edge[0]), float(edge[-1]))
+    axes.set_xlim(float(edges[0][0]), float(edges[0][-1]))
+    axes.set_ylim(float(edges[1][0]), float(edges[1][-1]))
     axes.set_xlabel(f"latent {record['latents'][0]}, mean of q")
     axes.set_ylabel(f"latent {record['latents'][1]}, mean of q")
     for axis in (axes.xaxis, axes.yaxis):
@@ -178,8 +179,8 @@ def level_colour(code: int) -> str:
 
 def _ticks(axes: Axes, walk: Walk) -> None:
     """Values of the latents at some of the places, which are not equally far apart."""
-    parts = zip(walk.latents, walk.places, (axes.set_xticks, axes.set_yticks), (axes.set_xlabel, axes.set_ylabel),
-                strict=False)  # fmt: skip
+    ticks, labels = (axes.set_xticks, axes.set_yticks), (axes.set_xlabel, axes.set_ylabel)
+    parts: Any = zip(walk.latents, walk.places, ticks, labels, strict=False)
     for number, values, set_ticks, set_label in parts:
         places = np.unique(np.linspace(0, len(values) - 1, 5).round().astype(int))
         set_ticks(places, labels=[f"{values[i]:.1f}".replace("-", "−") for i in places])

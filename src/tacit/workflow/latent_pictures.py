@@ -196,8 +196,8 @@ def _colours(model: LatentTable, table: Table) -> Iterator[tuple[str, np.ndarray
     """Columns that may colour the plane: levels that take no part in the model, or else those of the model."""
     names = table.names
     apart = [c.name for c in model.schema.columns if not c.modelled and c.role in ("model", "ignored")]
-    found = [(name, _cells_of(table, name, levels=True)) for name in apart if name in names]
-    found = [(name, values) for name, values in found if values is not None]
+    cells = {name: _cells_of(table, name, levels=True) for name in apart if name in names}
+    found = [(name, values) for name, values in cells.items() if values is not None]
     if found:
         yield from found
         return
