@@ -1,6 +1,7 @@
 """`python -m benchmarks` runs all; `python -m benchmarks NAME ...` some, each in a process of its own.
 
-`discrete` stands for those of discrete latents. Long runs have commands of their own: see benchmarks/README.md.
+What begins with a dash goes to the one before it: `python -m benchmarks convolutional --epochs 1`. `discrete` stands for
+those of discrete latents. Long runs are made by their names only: see benchmarks/README.md.
 """
 
 import subprocess
@@ -32,16 +33,21 @@ ALL = (
     "latent_speed",
     "sklearn_checks",
 )
+LONG = ("iwae_mnist", "convolutional")
 DISCRETE = ("learned_density", "discrete_mixtures", "debd", "density_and_code", "latent_speed")
 
 
 def main() -> int:
-    names = [one for name in sys.argv[1:] or ALL for one in (DISCRETE if name == "discrete" else (name,))]
-    unknown = [name for name in names if name not in ALL]
-    if unknown:
-        print(f"Unknown: {', '.join(unknown)}. There are: {', '.join(ALL)}.", file=sys.stderr)
+    given = sys.argv[1:]
+    options = next((i for i, text in enumerate(given) if text.startswith("-")), len(given))
+    asked, rest = given[:options] or ALL, given[options:]
+    names = [one for name in asked for one in (DISCRETE if name == "discrete" else (name,))]
+    unknown = [name for name in names if name not in (*ALL, *LONG)]
+    if unknown or (rest and len(names) > 1):
+        what = f"Unknown: {', '.join(unknown)}." if unknown else f"{rest[0]} is for one benchmark."
+        print(f"{what} There are: {', '.join((*ALL, *LONG))}.", file=sys.stderr)
         return 2
-    return max(subprocess.call([sys.executable, "-m", f"benchmarks.{name}"]) for name in names)
+    return max(subprocess.call([sys.executable, "-m", f"benchmarks.{name}", *rest]) for name in names)
 
 
 if __name__ == "__main__":
