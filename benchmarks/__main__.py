@@ -1,7 +1,7 @@
 """`python -m benchmarks` runs all; `python -m benchmarks NAME ...` some, each in a process of its own.
 
-What begins with a dash goes to the one before it: `python -m benchmarks convolutional --epochs 1`. `discrete` stands for
-those of discrete latents. Long runs are made by their names only: see benchmarks/README.md.
+What begins with a dash goes to the one before it: `python -m benchmarks convolutional --epochs 1`. `discrete` stands
+for those of discrete latents. Long runs are made by their names only: see benchmarks/README.md.
 """
 
 import subprocess
