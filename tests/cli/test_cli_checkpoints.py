@@ -14,7 +14,18 @@ from tests.cli.test_cli_bad_input import refused
 
 SETTINGS = {
     "vae": ("--model", "vae", "--set", "preset=fast", "--set", "max_iter=12", "--set", "n_latents=1"),
-    "conditional": ("--target", "b", "-k", "2", "--set", "search=none", "--set", "n_members=2", "--set", "max_epochs=6"),
+    "conditional": (
+        "--target",
+        "b",
+        "-k",
+        "2",
+        "--set",
+        "search=none",
+        "--set",
+        "n_members=2",
+        "--set",
+        "max_epochs=6",
+    ),
 }
 
 

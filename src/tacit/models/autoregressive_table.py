@@ -51,8 +51,8 @@ class AutoregressiveTable(AbstractConditional):
         d = len(floor) + n_binary + len(levels) + len(log_means)
         channels = AutoregressiveColumns.channels(len(floor), levels, n_modes)
         network = MADE.init(key, d, channels, widths, activation=activation)
-        held = (Fixed(jnp.asarray(values, jnp.float32)) for values in (floor, log_means))
-        return cls(network, *held, n_binary, levels, n_modes)
+        held_floor, held_means = (Fixed(jnp.asarray(values, jnp.float32)) for values in (floor, log_means))
+        return cls(network, held_floor, held_means, n_binary, levels, n_modes)
 
     def __call__(self, context: Any) -> AutoregressiveColumns:
         floor: Array = self.floor.value

@@ -155,8 +155,9 @@ def _normal(schema: Schema, known: Rows, held: Rows, training: Training, seed: i
     given: dict[str, Any] = {"training": training, "residual_scale": True}
     plan = LatentPlan(NormalLatent(latents), "vae", ELBO(), Pathwise(), 1, **given)
     model, _, _ = train_latent(schema, known, plan, seed=seed, progress=progress)
-    found = model.estimates(held)
-    return Density(f"VAE of {latents}", found.log_p, "estimate", found.error, found.bias)
+    found = model.log_likelihood(held)
+    errors = (None, None) if found.drawn is None else (found.drawn.error, found.drawn.jackknife_bias)
+    return Density(f"VAE of {latents}", found.values, found.result.kind, *errors)
 
 
 def _made(schema: Schema, known: Rows, held: Rows, training: Training, seed: int, progress: Progress) -> Density:
