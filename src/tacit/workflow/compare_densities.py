@@ -40,13 +40,17 @@ _COMPILING, _FLOPS_PER_CORE, _OVERHEAD = 15.0, 3e9, 1.5e-4  # seconds; operation
 
 @dataclass(frozen=True, eq=False)
 class Density:
-    """Log density (n,) of the held-out rows, in nats and the user's units; an estimate has an error and a bias (n,)."""
+    """Log density (n,) of the held-out rows, in nats and the user's units.
+
+    An estimate from draws has an error and a bias (n,); one by quadrature tells its largest error in the note.
+    """
 
     name: str
     log_prob: Float[np.ndarray, " n"]
     kind: Kind = "exact"
     error: Float[np.ndarray, " n"] | None = None
     bias: Float[np.ndarray, " n"] | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def compare_densities(
         one = DENSITIES[name](schema, known, held, training, seed, _staged(progress, name))
         noise = None if one.error is None else error_over_draws(one.error, share, held.y)
         bias = None if one.bias is None else float(share @ one.bias)
-        errors: dict[str, Any] = {"monte_carlo_error": noise, "bias": bias}
+        errors: dict[str, Any] = {"monte_carlo_error": noise, "bias": bias, "note": one.note}
         figures.append(mean_result(one.name, one.log_prob, kind=one.kind, reference=reference, **errors, **over))
         gap: dict[str, Any] = {"kinds": ("exact", one.kind), "references": (reference, reference)}
         differences.append(paired_difference(f"{figures[0].name} - {one.name}", own, one.log_prob, **gap, **over))
@@ -156,8 +160,8 @@ def _normal(schema: Schema, known: Rows, held: Rows, training: Training, seed: i
     plan = LatentPlan(NormalLatent(latents), "vae", ELBO(), Pathwise(), 1, **given)
     model, _, _ = train_latent(schema, known, plan, seed=seed, progress=progress)
     found = model.log_likelihood(held)
-    errors = (None, None) if found.drawn is None else (found.drawn.error, found.drawn.jackknife_bias)
-    return Density(f"VAE of {latents}", found.values, found.result.kind, *errors)
+    error, bias = (None, None) if found.drawn is None else (found.drawn.error, found.drawn.jackknife_bias)
+    return Density(f"VAE of {latents}", found.values, found.result.kind, error, bias, found.result.note)
 
 
 def _made(schema: Schema, known: Rows, held: Rows, training: Training, seed: int, progress: Progress) -> Density:
