@@ -15,6 +15,7 @@ from tacit.networks import PatchDecoder, PatchEncoder
 class ImageReader(eqx.Module):
     """`[pixels, pixels of a second colour, ..., x] -> [patch network of the picture, x]`.
 
+    >>> import jax
     >>> reader = ImageReader.init(jax.random.key(0), (8, 8), colours=2)
     >>> reader(jnp.ones(2 * 64 + 3)).shape, reader.width(2 * 64 + 3)
     ((259,), 259)
@@ -44,6 +45,7 @@ class ImageReader(eqx.Module):
 class ImageWriter(eqx.Module):
     """`[z, x] -> [pixels, pixels of a second colour, ...]` by a patch network: one number a pixel for each colour.
 
+    >>> import jax
     >>> writer = ImageWriter.init(jax.random.key(0), 5, (8, 8), colours=2)
     >>> writer(jnp.ones(5)).shape
     (128,)

@@ -77,6 +77,7 @@ def train(
 
     Raises `UsageError` for a gradient or an objective that does not apply, `FitError` where no epoch was finite.
 
+    >>> import jax
     >>> from tacit.models import Components, DiagonalFamily, Expert, Gate, MixtureOfExperts
     >>> from tacit.networks import MLP, Fixed, Linear
     >>> family = DiagonalFamily(floor=Fixed(jnp.array([0.01])))
