@@ -17,6 +17,7 @@ from tacit.data.schema import Schema
 from tacit.data.table import Table
 from tacit.distributions.predictive import AbstractNumericPrediction, AbstractPrediction
 from tacit.estimators import _tables
+from tacit.estimators._checks import check_rate, numeric
 from tacit.estimators._condition import ConditionedMixture
 from tacit.estimators._random import seed_of
 from tacit.workflow import anomalies as odd
@@ -100,20 +101,12 @@ class TableAnswers:
 
     def anomalies(self, X: Any, rate: float = 0.01) -> list[odd.Anomaly]:
         """The rows odder than all but `rate` of the training rows, oddest first, with the columns that make them so."""
-        if not 0 < rate <= 1:
-            raise UsageError(f"{rate} is not a share of rows.", where="rate", mend="Use for example 0.01.")
+        check_rate(rate)
         rows = self._rows(X, require="any")
         return odd.anomalies(self.model_, rows, rate)
 
     def _numbers(self, X: Any, target: str) -> AbstractNumericPrediction:
-        prediction = self.predict_distribution(X, target)
-        if not isinstance(prediction, AbstractNumericPrediction):
-            raise UsageError(
-                f"{target!r} holds levels, which have no order.",
-                where="target",
-                mend="Ask predict_distribution(X, target).probabilities.",
-            )
-        return prediction
+        return numeric(self.predict_distribution(X, target), target)
 
     def _names(self) -> tuple[str, ...]:
         """The columns of the table that was fitted, in order."""

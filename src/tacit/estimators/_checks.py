@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import validate_data
 
 from tacit._errors import DataError, UsageError
+from tacit.distributions.predictive import AbstractNumericPrediction, AbstractPrediction
 
 
 def check_rows(estimator: Any, X: Any, *, reset: bool, fewest: int = 1) -> Float[np.ndarray, "n d"]:
@@ -38,6 +39,20 @@ def training_rows(
         if len(X) < fewest:
             raise DataError(f"{len(X)} row has a positive weight.", where="sample_weight", mend="Give more rows.")
     return X, weight
+
+
+def check_rate(rate: float) -> None:
+    """Raise `UsageError` where a rate of odd rows is not a share of rows."""
+    if not 0 < rate <= 1:
+        raise UsageError(f"{rate} is not a share of rows.", where="rate", mend="Use for example 0.01.")
+
+
+def numeric(prediction: AbstractPrediction, target: str) -> AbstractNumericPrediction:
+    """The prediction of a column of numbers; raises `UsageError` for one of levels."""
+    if isinstance(prediction, AbstractNumericPrediction):
+        return prediction
+    mend = "Ask predict_distribution(X, target).probabilities."
+    raise UsageError(f"{target!r} holds levels, which have no order.", where="target", mend=mend)
 
 
 def check_code(code: ArrayLike) -> Float[np.ndarray, "n ..."]:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from tacit._errors import TacitWarning, UsageError
+from tacit._errors import TacitWarning
 from tacit.distributions.predictive import AbstractNumericPrediction, AbstractPrediction
+from tacit.estimators._checks import check_rate, numeric
 from tacit.workflow import anomalies as odd
 from tacit.workflow.latent_anomalies import OddsOfLatent
 from tacit.workflow.latent_predict import doubts
@@ -67,8 +68,7 @@ class LatentPredictions:
 
     def anomalies(self, X: Any, rate: float = 0.01) -> list[odd.Anomaly]:
         """The rows odder than all but `rate` of the rows that the model draws, oddest first, and what makes them so."""
-        if not 0 < rate <= 1:
-            raise UsageError(f"{rate} is not a share of rows.", where="rate", mend="Use for example 0.01.")
+        check_rate(rate)
         return odd.anomalies(OddsOfLatent(self.model_), self._rows(X, require="any"), rate)
 
     def _best(self, X: Any, target: str, covariates: Any = None) -> np.ndarray:
@@ -76,11 +76,4 @@ class LatentPredictions:
         return self.model_.best(self.predict_distribution(X, target, covariates), target)
 
     def _numbers(self, X: Any, target: str, covariates: Any) -> AbstractNumericPrediction:
-        prediction = self.predict_distribution(X, target, covariates)
-        if not isinstance(prediction, AbstractNumericPrediction):
-            raise UsageError(
-                f"{target!r} holds levels, which have no order.",
-                where="target",
-                mend="Ask predict_distribution(X, target).probabilities.",
-            )
-        return prediction
+        return numeric(self.predict_distribution(X, target, covariates), target)

@@ -18,6 +18,7 @@ from tacit.evaluation.weights import weighted
 from tacit.models import FullNormalLatent, NormalLatent
 from tacit.workflow.json_values import as_json
 from tacit.workflow.latent_fit import FittedLatent
+from tacit.workflow.latent_grey import labelled
 from tacit.workflow.latent_points import best_columns
 from tacit.workflow.latent_rows import Cells
 from tacit.workflow.latent_table import LatentTable
@@ -83,7 +84,7 @@ def bound_curve(model: LatentTable, rows: Rows) -> dict[str, Any]:
     def point(name: str, values: np.ndarray, errors: np.ndarray, bias: float | None, kind: Any) -> Result:
         told: dict[str, Any] = {"kind": kind, "monte_carlo_error": error_over_draws(errors, share, rows.y, rows.x)}
         told |= {"weight": rows.weight, "groups": rows.group, "bias": bias}
-        return mean_result(name, values + rows.log_jacobian, **told)
+        return labelled(model.schema, mean_result(name, values + rows.log_jacobian, **told))
 
     points = [(1, point("ELBO", drawn.elbo, drawn.elbo_error, None, "lower bound"))]
     for j, size in enumerate((draws, 2 * draws, 4 * draws)):
@@ -91,7 +92,7 @@ def bound_curve(model: LatentTable, rows: Rows) -> dict[str, Any]:
         points.append((size, point(f"bound of {size} draws", drawn.bounds[:, j], drawn.error, bias, "lower bound")))
     if model.exact:
         over: dict[str, Any] = {"weight": rows.weight, "groups": rows.group}
-        best = mean_result("log-likelihood", model.log_prob(rows), **over)
+        best = labelled(model.schema, mean_result("log-likelihood", model.log_prob(rows), **over))
     else:
         bias = float(share @ drawn.jackknife_bias)
         best = point("log-likelihood", drawn.jackknife, drawn.error, bias, "estimate")
