@@ -31,6 +31,7 @@ ALL = (
     "linear_gaussian",
     "quadrature_iwae",
     "latent_speed",
+    "compilation",
     "sklearn_checks",
 )
 LONG = ("iwae_mnist", "convolutional")

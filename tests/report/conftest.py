@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,12 @@ from tacit.report import Record
 
 
 @pytest.fixture
-def record() -> Record:
+def record(whole_record: Record) -> Record:
+    return copy.deepcopy(whole_record)
+
+
+@pytest.fixture(scope="session")
+def whole_record() -> Record:
     def figure(name: str, value: float, error: float) -> dict[str, object]:
         return {
             "name": name,
@@ -93,7 +100,7 @@ def record() -> Record:
     }  # type: ignore[typeddict-item]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pictures() -> PlotData:
     rng = np.random.default_rng(11)
     names = ("mass", "length")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from tacit._device import compiled, placed
 from tacit._errors import UsageError
 from tacit._typing import Array, Key
 from tacit.data.batch import Batch
@@ -52,9 +51,9 @@ def mutual_information(
     >>> print(round(mutual_information(model, First(certain), rows, key=jax.random.key(0))[0].value, 4))  # log 2
     0.6931
     """
-    y, x = (None if a is None else jnp.asarray(a, float) for a in (rows.y, rows.x))
+    y, x = (None if a is None else placed(a, float) for a in (rows.y, rows.x))
     batch = Batch(y, x, rows.mask, None, None)
-    qs = eqx.filter_jit(posteriors)(model, posterior, batch)
+    qs = compiled(posteriors)(model, posterior, batch)
     n = len(rows.y)
     weight = np.ones(n) if rows.weight is None else np.asarray(rows.weight, np.float64)
     share = weight / weight.sum()
@@ -80,7 +79,7 @@ def mutual_information(
 
 def _listed(qs: Any, share: np.ndarray, tile: int) -> Float[np.ndarray, " n"]:
     """`KL(q_n || q_agg)` of every row, all states listed."""
-    log_probs = eqx.filter_jit(jax.vmap(lambda q: q.log_probs()))
+    log_probs = compiled(jax.vmap(lambda q: q.log_probs()))
     parts = [slice(i, i + tile) for i in range(0, len(share), tile)]
 
     def listed(part: slice) -> np.ndarray:
@@ -100,9 +99,9 @@ def _drawn(
     qs: Any, share: np.ndarray, looked: np.ndarray, key: Key, num_samples: int
 ) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
     """The mean of `log q_n(z) - log q_agg(z)` over draws z of q_n, for the rows looked at, and its error."""
-    log_share = jnp.asarray(np.log(np.maximum(share, 1e-300)), float)
+    log_share = placed(np.log(np.maximum(share, 1e-300)), float)
 
-    @eqx.filter_jit
+    @compiled
     def ratios(qs: Any, log_share: Array, keys: Array, which: Array) -> Array:
         def one(key: Key, i: Array) -> Array:
             q = jax.tree.map(lambda a: a[i], qs)
@@ -116,5 +115,5 @@ def _drawn(
 
         return jax.lax.map(lambda pair: one(*pair), (keys, which), batch_size=TILE)
 
-    found = np.asarray(ratios(qs, log_share, jax.random.split(key, len(looked)), jnp.asarray(looked)), np.float64)
+    found = np.asarray(ratios(qs, log_share, jax.random.split(key, len(looked)), placed(looked)), np.float64)
     return found.mean(axis=1), found.std(axis=1, ddof=1) / np.sqrt(num_samples)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from tacit._device import placed
 from tacit._errors import UsageError
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
@@ -101,9 +102,7 @@ def quadrature(
     while len(open_rows):
         tile = 64 if dimensions == 1 else 16
         part = subset(rows, open_rows)
-        fine, coarse = over_rows(
-            _Integral(jnp.asarray(intervals)), model, posterior, part, key=jax.random.key(0), tile=tile
-        )
+        fine, coarse = over_rows(_Integral(placed(intervals)), model, posterior, part, key=jax.random.key(0), tile=tile)
         log_p[open_rows], error[open_rows] = fine, np.abs(np.asarray(fine, np.float64) - coarse)
         intervals *= 2
         settled = error[open_rows] <= tolerance  # false where not a number

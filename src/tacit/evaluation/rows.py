@@ -8,10 +8,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from tacit._device import compiled, placed
 from tacit._errors import UsageError
 from tacit._typing import Array, Key
 from tacit.data.batch import Batch
@@ -50,8 +50,8 @@ def tiles(
     tile = min(tile, 1 << (n - 1).bit_length())  # few sizes, since each is compiled
     for begin in range(0, n, tile):
         inside = np.minimum(np.arange(begin, begin + tile), n - 1)  # the last tile is filled up with the last row
-        y, x = (None if a is None else jnp.asarray(np.asarray(a)[inside], float) for a in (rows.y, rows.x))
-        observed = None if rows.mask is None else jnp.asarray(np.asarray(rows.mask)[inside])
+        y, x = (None if a is None else placed(np.asarray(a)[inside], float) for a in (rows.y, rows.x))
+        observed = None if rows.mask is None else placed(np.asarray(rows.mask)[inside])
         found = _tile(of_row, model, posterior, key, y, x, observed)
         yield jax.tree.map(lambda a: np.asarray(a)[: min(tile, n - begin)], found)  # noqa: B023
 
@@ -70,7 +70,7 @@ def over_rows(
     return jax.tree.map(lambda *a: np.concatenate(a), *parts)
 
 
-@eqx.filter_jit
+@compiled
 def _tile(of_row: AbstractOfRow, model: Any, posterior: Any, key: Array, y: Array, x: Any, observed: Any) -> PyTree:
     def one(y: Array, x: Any, observed: Any) -> PyTree:
         return of_row(row_key(key, y, x, observed), model, posterior, y, x, observed)
@@ -88,7 +88,7 @@ def kinds(
 ) -> tuple[AbstractDistribution, AbstractDistribution | None]:
     """Prior and posterior of the first row: to see of what kind they are."""
     _number(rows)
-    y, x, observed = (None if a is None else jnp.asarray(np.asarray(a)[0]) for a in (rows.y, rows.x, rows.mask))
+    y, x, observed = (None if a is None else placed(np.asarray(a)[0]) for a in (rows.y, rows.x, rows.mask))
     prior = model.prior(model.context(x))
     return prior, None if posterior is None else posterior(evidence(y, x, observed))
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from tacit._device import compiled, placed
 from tacit._errors import UsageError
 from tacit._typing import Array, Key, Scalar
 from tacit.evaluation.result import Result, mean_result, paired_difference
@@ -29,7 +29,7 @@ class Sandwich(NamedTuple):
     upper_of_rows: np.ndarray
 
 
-@eqx.filter_jit
+@compiled
 def _bounds(
     model: LatentModel, posterior: Any, keys: Key, x: Array | None, num_samples: int
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
@@ -82,7 +82,7 @@ def sandwich(
         raise UsageError(f"{n} rows of {num_samples} draws give no bounds.", mend="Use at least 1 row and 2 draws.")
     if x is not None and len(x) != n:
         raise UsageError(f"{len(x)} rows of covariates do not fit {n} rows.", where="x", mend="Give one a row.")
-    known = None if x is None else jnp.asarray(x, float)
+    known = None if x is None else placed(x, float)
     found = _bounds(model, posterior, jax.random.split(key, n), known, num_samples)
     lower, upper = (np.asarray(values, np.float64) for values in found)
     note = f"{num_samples:,} draws, rows drawn from the model"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Float
 
+from tacit._device import compiled, placed
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
 from tacit.distributions._cholesky import cholesky, inverse_lower
@@ -149,7 +149,7 @@ def fit_linear(
     return LinearFit(jax.tree.map(np.asarray, state.model), bounds, bool(converged))
 
 
-@eqx.filter_jit
+@compiled
 def _cycles(
     procedure: LinearEM, state: State, reach: Array, tiles: Batch, cycles: Array
 ) -> tuple[State, Array, Float[Array, " t"]]:
@@ -205,7 +205,7 @@ def _tiles(data: Batch) -> Batch:
 
     def laid(a: Any) -> Array:
         padded = np.concatenate([np.asarray(a), np.zeros((count * size - n, *np.shape(a)[1:]), np.asarray(a).dtype)])
-        return jnp.asarray(padded.reshape(count, size, *padded.shape[1:]))
+        return placed(padded.reshape(count, size, *padded.shape[1:]))
 
     y, mask, weight = jax.tree.map(laid, (data.y, data.mask, data.weight))
     return Batch(y, None, mask, weight, None)

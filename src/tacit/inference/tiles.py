@@ -180,7 +180,7 @@ def map_rows(
         tiles = make_tiles(y[rows], width=width, pattern_columns=pattern_columns, bits=bits)
         observed = np.ones(tiles.y.shape, bool) if tiles.observed is None else tiles.observed
         index = np.asarray(tiles.index) + rows.start
-        result = function(jnp.asarray(tiles.y), jnp.asarray(observed), jnp.asarray(index))
+        result = function(*(jnp.asarray(a, a.dtype) for a in (tiles.y, observed, index)))
         real = np.asarray(tiles.index).ravel() < rows.stop - rows.start
         outputs.append(jax.tree.map(lambda a, real=real: np.asarray(a).reshape(-1, *a.shape[2:])[real], result))
         places.append(index.ravel()[real])

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from tacit._device import placed
 from tacit._errors import ModelFileError
 from tacit._files import atomic_write
 
@@ -128,7 +129,7 @@ def _filled(like: PyTree, kept: dict[str, np.ndarray]) -> Any:
         array = kept[jax.tree_util.keystr(path)]
         if isinstance(leaf, np.ndarray):
             return array
-        return jax.random.wrap_key_data(jnp.asarray(array)) if _is_key(leaf) else jnp.asarray(array)
+        return jax.random.wrap_key_data(placed(array)) if _is_key(leaf) else placed(array)
 
     return jax.tree_util.tree_map_with_path(fill, like)
 

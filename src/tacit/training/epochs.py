@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Bool, Float, Int
 
+from tacit._device import compiled
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
 from tacit.inference.bound import weighted
@@ -60,7 +61,7 @@ def begin(procedure: AbstractProcedure, key: Key, model: Any, posterior: Any, sa
     return Course(key, state, (model, posterior), worst, zero, zero, jnp.zeros((), bool))
 
 
-@eqx.filter_jit
+@compiled
 def begin_all(
     procedure: AbstractProcedure, key: Key, models: Any, posteriors: Any, data: Batch, *, size: int, batch_size: int
 ) -> Course:
@@ -77,7 +78,7 @@ def has_ended(course: Course, limits: Limits) -> Bool[Array, "*m"]:
     return (course.epoch >= limits.max_epochs) | (course.epoch - course.best_epoch >= limits.patience)
 
 
-@eqx.filter_jit
+@compiled
 def run(
     procedure: AbstractProcedure,
     courses: Course,

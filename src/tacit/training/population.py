@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int, PyTree
 
+from tacit._device import placed
+
 
 class Population(NamedTuple):
     """The rows of each of m members; a place out of the table is padding.
@@ -51,7 +53,7 @@ def spread_settings(tree: PyTree, size: int) -> Any:
         if isinstance(leaf, bool | int) or not (isinstance(leaf, float) or eqx.is_inexact_array_like(leaf)):
             return leaf
         array = np.asarray(leaf)
-        return jnp.asarray(np.broadcast_to(array, (size,)) if array.ndim == 0 else array, jnp.result_type(float))
+        return placed(np.broadcast_to(array, (size,)) if array.ndim == 0 else array, jnp.result_type(float))
 
     return jax.tree.map(spread, tree)
 
@@ -59,7 +61,7 @@ def spread_settings(tree: PyTree, size: int) -> Any:
 def _laid(function: Any, arrays: Any) -> jax.Array:
     """A rearrangement of arrays, made by NumPy: nothing is compiled for it."""
     if not jnp.issubdtype(arrays[0].dtype, jax.dtypes.prng_key):
-        return jnp.asarray(function([np.asarray(a) for a in arrays]))
+        return placed(function([np.asarray(a) for a in arrays]))
     implementation = jax.random.key_impl(arrays[0])
     plain = function([np.asarray(jax.random.key_data(a)) for a in arrays])
-    return jax.random.wrap_key_data(jnp.asarray(plain), impl=implementation)
+    return jax.random.wrap_key_data(placed(plain), impl=implementation)

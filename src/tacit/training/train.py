@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from tacit._device import compiled, placed
 from tacit._errors import UsageError
 from tacit._typing import Key
 from tacit.data.batch import Batch
@@ -105,14 +105,14 @@ def train(
     size = population.size
     real = jnp.result_type(float)  # float64 where the caller has enabled it
     rows = Batch(
-        jnp.asarray(data.y, real),
-        None if data.x is None else jnp.asarray(data.x, real),
-        None if data.mask is None else jnp.asarray(data.mask),
-        jnp.asarray(np.ones(n) if data.weight is None else data.weight, real),
-        jnp.asarray(np.arange(n), jnp.int32),
+        placed(data.y, real),
+        None if data.x is None else placed(data.x, real),
+        None if data.mask is None else placed(data.mask),
+        placed(np.ones(n) if data.weight is None else data.weight, real),
+        placed(np.arange(n), jnp.int32),
     )
     if posterior is not None:
-        first = eqx.filter_jit(posterior_of_row)(take(posterior, 0), rows)
+        first = compiled(posterior_of_row)(take(posterior, 0), rows)
         gradient.check(first, num_samples)
         gradient = gradient.sized(first)
         if objective.closed_kl and not objective.splits_kl:
@@ -123,7 +123,7 @@ def train(
     ends = np.broadcast_to(np.asarray(max_epochs, np.int32), (size,))
     longest = int(ends.max())
     most = np.full(size, longest + 1 if patience is None else patience)
-    limits = Limits(jnp.asarray(ends), jnp.asarray(most, jnp.int32))
+    limits = Limits(placed(ends), placed(most, jnp.int32))
     batch = min(batch_size, population.rows.shape[1])
     keeper = Keeper(courses, size, tuple(named))
     alive, done, n_epochs = np.arange(size), 0, 1
@@ -143,10 +143,10 @@ def train(
             take(chosen_procedure, alive),
             courses,
             rows,
-            jnp.asarray(part.rows),
-            jnp.asarray(part.validation),
+            placed(part.rows),
+            placed(part.validation),
             take(limits, alive),
-            jnp.asarray(n_epochs),
+            placed(n_epochs),
             batch_size=batch,
             chunk=CHUNK,
             metrics=tuple(named.values()),

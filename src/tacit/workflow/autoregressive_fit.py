@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from tacit._device import compiled, placed
 from tacit._errors import DataError
 from tacit._typing import Array
 from tacit.data.batch import Batch
@@ -42,12 +43,12 @@ class AutoregressiveDensity:
             what = "a density of columns one after the other needs all cells."
             raise DataError(what, mend="Leave out the rows with missing cells.")
         pad = (0, -len(rows) % _TILE), (0, 0)
-        y = jnp.asarray(np.pad(rows.y, pad).astype(np.float32)).reshape(-1, _TILE, rows.y.shape[1])
-        found = np.concatenate([np.asarray(_log_probs(self.model, tile), np.float64) for tile in y])
+        y = np.pad(rows.y, pad).astype(np.float32).reshape(-1, _TILE, rows.y.shape[1])
+        found = np.concatenate([np.asarray(_log_probs(self.model, placed(tile)), np.float64) for tile in y])
         return found[: len(rows)] + rows.log_jacobian
 
 
-@eqx.filter_jit
+@compiled
 def _log_probs(model: LatentModel, y: Float[Array, "r d"]) -> Float[Array, " r"]:
     density = model.likelihood((None, None))
     return jax.vmap(density.log_prob)(y)

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
 
+from tacit._device import compiled, placed
 from tacit._errors import DataError
 from tacit._typing import Array
 from tacit.data.split import folds as deal_folds
@@ -88,7 +89,7 @@ def judged_on(fitted: Fitted, plan: Plan, held: np.ndarray, rows: Rows) -> Itera
     together = plan.exact and held.any() and bool((held == held[:, :1]).all())
     if together:
         places = np.flatnonzero(held[:, 0])
-        x, y = (jnp.asarray(a[places], jnp.float32) for a in (rows.x, rows.y))
+        x, y = (placed(a[places], jnp.float32) for a in (rows.x, rows.y))
         groups = None if rows.group is None else rows.group[places]
         densities = np.asarray(_log_densities(fitted.model, x, y), np.float64).reshape(-1, m, len(places))
     for number, candidate in enumerate(plan.candidates):
@@ -100,7 +101,7 @@ def judged_on(fitted: Fitted, plan: Plan, held: np.ndarray, rows: Rows) -> Itera
         yield Judged(candidate, figure, tuple(verdicts[number].tolist()), tuple(epochs[number].tolist()))
 
 
-@eqx.filter_jit
+@compiled
 def _log_densities(models: Any, x: Array, y: Array) -> Array:
     """log p(y | x) of every member and row (c, n), the latent summed out."""
     key = jax.random.key(0)  # of nothing: nothing is drawn

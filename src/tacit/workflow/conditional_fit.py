@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tacit._device import placed
 from tacit._errors import DataError, UsageError
 from tacit.data.covariates import Covariates
 from tacit.data.encode import Rows as Events
@@ -116,7 +117,7 @@ def make_family(schema: Schema, plan: Plan, rows: Rows, candidate: Candidate) ->
 
 
 def _fixed(values: np.ndarray) -> Fixed:
-    return Fixed(jnp.asarray(values, jnp.float32))
+    return Fixed(placed(values, jnp.float32))
 
 
 def fit_conditional(

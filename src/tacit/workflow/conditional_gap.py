@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_softmax, logsumexp
 
+from tacit._device import compiled
 from tacit._errors import UsageError
 from tacit._typing import Array
 from tacit.data.encode import Rows
@@ -47,7 +48,7 @@ def gap(
     )
 
 
-@eqx.filter_jit
+@compiled
 def _posterior_logits(posteriors: Any, y: Any, x: Any) -> Array:
     """Logits (n, m, k) of q for every row and member."""
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tacit._device import placed
 from tacit._typing import Key
 from tacit.data.batch import Batch
 from tacit.gradients import AbstractGradient, Enumeration, Pathwise
@@ -126,7 +127,7 @@ class _Job:
         steps = math.ceil(n / batch)  # an epoch
 
         def each(values: Iterable[float]) -> jax.Array:
-            return jnp.asarray(np.repeat(list(values), len(members)), jnp.float32)
+            return placed(np.repeat(list(values), len(members)), jnp.float32)
 
         ends = [plan.max_epochs or math.ceil((candidate.steps or STEPS[0]) / steps) for candidate in candidates]
         epochs = np.repeat(ends, len(members))
@@ -174,7 +175,7 @@ def _optimizer(plan: Plan, candidates: tuple[Candidate, ...], each: Any, steps: 
     return Descent(
         each(one.learning_rate for one in candidates),
         each(one.weight_decay for one in candidates),
-        jnp.asarray(steps, jnp.float32),
+        placed(steps, jnp.float32),
         rule=plan.optimizer,
     )
 

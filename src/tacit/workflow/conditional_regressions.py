@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tacit._device import placed
 from tacit._errors import UsageError
 from tacit._typing import Key
 from tacit.data.split import folds as deal_folds
@@ -86,7 +87,7 @@ def as_experts(mixture: FiniteMixture, family: DiagonalFamily | FullFamily) -> M
     weight[:, :d] = slopes
 
     def single(a: Any) -> Any:
-        return jnp.asarray(a, jnp.float32)
+        return placed(a, jnp.float32)
 
     head = Linear(single(weight.reshape(-1, p)), jnp.zeros(base.size))
     gate = Gate(Linear(jnp.zeros((k, p)), single(mixture.log_weights)))

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import expit, gammaln, log_softmax, logsumexp
 
+from tacit._device import compiled, placed
 from tacit._errors import UsageError
 from tacit._typing import Array
 from tacit.data.batch import Batch
@@ -220,7 +221,7 @@ def _family(members: Any) -> Any:
     return likelihood.family if hasattr(likelihood, "family") else likelihood.components.family
 
 
-@eqx.filter_jit
+@compiled
 def _mixtures(members: Any, x: Array, corners: bool) -> Any:
     """The mixtures of a tile of rows, (rows, members, components, ...)."""
     key = jax.random.key(_SEED)
@@ -238,7 +239,7 @@ def _tiles(x: np.ndarray) -> list[Array]:
     """The rows in tiles of one of two sizes, the last filled up."""
     size = _TILE if len(x) > 64 else 64
     whole = np.concatenate([x, np.zeros((-len(x) % size, x.shape[1]))])
-    return [jnp.asarray(whole[i : i + size], jnp.float32) for i in range(0, len(whole), size)]
+    return [placed(whole[i : i + size], jnp.float32) for i in range(0, len(whole), size)]
 
 
 def component_log_densities(stack: Any, y: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n c"]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
+from tacit._device import compiled, placed
 from tacit._errors import FitError
 from tacit._typing import Array
 from tacit.data.findings import Finding
@@ -30,13 +30,13 @@ def alone_log_probs(
     y (n, d) holds NaN where a cell is missing.
     """
     family = column_family(schema, y, weight, "shared", FLOOR)
-    numbers = jnp.asarray(marginal_numbers(schema, family, y, weight), jnp.float32)
+    numbers = placed(marginal_numbers(schema, family, y, weight), jnp.float32)
     cells = Cells.of(y)
     seen = np.ones(y.shape, bool) if cells.observed is None else cells.observed
-    return np.asarray(_log_probs(family, numbers, jnp.asarray(cells.y, jnp.float32), jnp.asarray(seen)), np.float64)
+    return np.asarray(_log_probs(family, numbers, placed(cells.y, jnp.float32), placed(seen)), np.float64)
 
 
-@eqx.filter_jit
+@compiled
 def _log_probs(
     family: ColumnFamily, numbers: Float[Array, " w"], y: Float[Array, "n d"], seen: Bool[Array, "n d"]
 ) -> Float[Array, " n"]:

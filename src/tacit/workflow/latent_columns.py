@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import logit
 
+from tacit._device import placed
 from tacit.data.schema import Schema
 from tacit.models import ColumnFamily, ColumnInputs, NormalColumns, SigmoidColumns
 from tacit.networks import Fixed
@@ -34,18 +35,18 @@ def column_family(
         shared: Any = None
         if scale == "shared":
             deviation = np.sqrt(_moments(y[:, layout.span("normal")], weight)[1])
-            shared = jnp.asarray(np.log(np.maximum(deviation - least, least)), jnp.float32)
+            shared = placed(np.log(np.maximum(deviation - least, least)), jnp.float32)
         elif scale == "fixed":
             shared, least = Fixed(jnp.zeros(len(columns))), np.full(len(columns), _TINY)
         elif scale == "network":
             least = np.full(len(columns), _TINY)
-        normal = NormalColumns(Fixed(jnp.asarray(least, jnp.float32)), shared)
+        normal = NormalColumns(Fixed(placed(least, jnp.float32)), shared)
         if scale == "sigmoid":
             normal = SigmoidColumns(Fixed(jnp.ones(len(columns))), None)
     log_means = None
     if layout.poisson:
         means, _ = _moments(y[:, layout.span("poisson")], weight)
-        log_means = Fixed(jnp.asarray(np.log(np.maximum(means, 1e-3)), jnp.float32))
+        log_means = Fixed(placed(np.log(np.maximum(means, 1e-3)), jnp.float32))
     levels = tuple(size for _, size in layout.categorical)
     return ColumnFamily(normal, len(layout.bernoulli), levels, log_means)
 
@@ -56,7 +57,7 @@ def column_inputs(schema: Schema, y: Float[np.ndarray, "n d"], weight: Float[np.
     counts = None
     if layout.poisson:
         means, variances = _moments(np.log1p(y[:, layout.span("poisson")]), weight)
-        counts = Fixed(jnp.asarray(np.stack([means, np.sqrt(np.maximum(variances, 1e-4))]), jnp.float32))
+        counts = Fixed(placed(np.stack([means, np.sqrt(np.maximum(variances, 1e-4))]), jnp.float32))
     levels = tuple(size for _, size in layout.categorical)
     holes = bool(np.isnan(y).any())
     return ColumnInputs(len(layout.normal), len(layout.bernoulli), levels, counts, holes=holes)

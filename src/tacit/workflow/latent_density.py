@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
+from tacit._device import compiled, placed
 from tacit._typing import Array
 from tacit.models import LatentModel
 
@@ -49,7 +50,7 @@ def _joints(
         states, log_probs = (np.asarray(part) for part in _states(exact))
     for start in range(0, len(states), STATES):
         with jax.enable_x64(True):
-            coefficients = _coefficients(exact, jnp.asarray(states[start : start + STATES]))
+            coefficients = _coefficients(exact, placed(states[start : start + STATES]))
             tiles = [
                 np.asarray(_dots(exact, coefficients, states[0], *_padded(y[i : i + ROWS], seen[i : i + ROWS])))
                 for i in range(0, len(y), ROWS)
@@ -61,22 +62,22 @@ def _padded(y: np.ndarray, seen: np.ndarray) -> tuple[Array, Array]:
     """A tile of rows, filled up to one of two sizes."""
     size = ROWS if len(y) > ROWS // 8 else ROWS // 8
     pad = ((0, size - len(y)), (0, 0))
-    return jnp.asarray(np.pad(y, pad)), jnp.asarray(np.pad(seen, pad))
+    return placed(np.pad(y, pad)), placed(np.pad(seen, pad))
 
 
-@eqx.filter_jit
+@compiled
 def _states(model: LatentModel) -> tuple[Array, Array]:
     prior: Any = model.prior(model.context(None))
     return prior.support(), prior.log_probs()
 
 
-@eqx.filter_jit
+@compiled
 def _coefficients(model: LatentModel, states: Array) -> Float[Array, "s t"]:
     context = model.context(None)
     return jax.vmap(lambda z: model.likelihood((z, context)).coefficients())(states)  # type: ignore[attr-defined]
 
 
-@eqx.filter_jit
+@compiled
 def _dots(
     model: LatentModel,
     coefficients: Float[Array, "s t"],

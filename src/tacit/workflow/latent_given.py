@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
 
+from tacit._device import compiled, placed
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
 from tacit.data.encode import Rows
@@ -69,8 +69,8 @@ def given_draws(table: LatentTable, rows: Rows, n_draws: int, seed: int) -> Give
     if isinstance(table.latent, NormalLatent | FullNormalLatent):
         flat = _moved(table, rows, x, flat, np.repeat(_spread(log_w, points), n_draws, axis=0), seed)
     keys = jax.random.split(jax.random.key(seed), len(flat))
-    given = None if x is None else jnp.asarray(x, jnp.float32)
-    y = np.array(latent_tiles.drawn(table.model, keys, jnp.asarray(flat), given), np.float64)
+    given = None if x is None else placed(x, jnp.float32)
+    y = np.array(latent_tiles.drawn(table.model, keys, placed(flat), given), np.float64)
     y = np.where(np.isnan(rows.y)[:, None], y.reshape(n, n_draws, -1), rows.y[:, None])
     share = np.exp(log_w - logsumexp(log_w, axis=1, keepdims=True))
     return GivenDraws(y, table.kind, 1 / np.sum(share**2, axis=1), log_w.shape[1])
@@ -103,9 +103,9 @@ def _moved(table: LatentTable, rows: Rows, x: Any, z: np.ndarray, step: np.ndarr
     key, found = jax.random.key(seed + 1), []
     for i in range(0, len(z), size):
         part = slice(i, i + size)
-        start, steps, rest = (jnp.asarray(_padded(a[part], size), jnp.float32) for a in (z, step, y))
-        given = None if x is None else jnp.asarray(_padded(x[part], size), jnp.float32)
-        seen = None if observed is None else jnp.asarray(_padded(observed[part], size))
+        start, steps, rest = (placed(_padded(a[part], size), jnp.float32) for a in (z, step, y))
+        given = None if x is None else placed(_padded(x[part], size), jnp.float32)
+        seen = None if observed is None else placed(_padded(observed[part], size))
         ends = _chains(table.model, jax.random.fold_in(key, i), start, steps, rest, given, seen)
         found.append(np.asarray(ends))
     return np.concatenate(found)[: len(z)]
@@ -115,7 +115,7 @@ def _padded(a: np.ndarray, size: int) -> np.ndarray:
     return np.pad(a, ((0, size - len(a)), (0, 0)), mode="edge")
 
 
-@eqx.filter_jit
+@compiled
 def _chains(model: LatentModel, key: Key, z: Array, step: Array, y: Array, x: Any, observed: Any) -> Array:
     """Random-walk Metropolis chains that leave `p(z | present cells)` invariant; their ends."""
 

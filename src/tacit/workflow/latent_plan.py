@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, get_args
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from tacit._device import compiled, placed
 from tacit._errors import UsageError
 from tacit._typing import Array, Key
 from tacit.data.schema import Schema
@@ -154,10 +154,10 @@ class LatentPlan:
         Without hidden units the decoder says of every column what the rows say of it alone.
         """
         family = column_family(schema, y, weight, self.scale, self.scale_floor)
-        bias = jnp.asarray(marginal_numbers(schema, family, y, weight), jnp.float32)
+        bias = placed(marginal_numbers(schema, family, y, weight), jnp.float32)
         inputs = column_inputs(schema, y, weight)
         patched = takes_patches(self.network, self.image, family, len(schema.names)) and not self.founding
-        build = eqx.filter_jit(self._networks)
+        build = compiled(self._networks)
         weights: tuple[LatentModel, Recognition] = build(key, family, inputs, bias, n_covariates, patched)
         return weights
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import expit, log_softmax, logsumexp
 
+from tacit._device import compiled
 from tacit._errors import UsageError
 from tacit._typing import Array
 from tacit.data.batch import Batch
@@ -164,7 +165,7 @@ def _log_posteriors(model: LatentModel, y: Float[np.ndarray, "n d"]) -> Iterator
         yield joints - np.logaddexp.reduce(joints, axis=1, keepdims=True)
 
 
-@eqx.filter_jit
+@compiled
 def _at_states(model: LatentModel, read: Reading) -> Float[Array, "k m"]:
     context = model.context(None)
     prior: Any = model.prior(context)

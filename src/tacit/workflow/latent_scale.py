@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from tacit._device import compiled, placed
 from tacit._typing import Array
 from tacit.data.encode import Rows
 from tacit.data.findings import Finding
@@ -42,9 +43,9 @@ def with_residual_scale(table: LatentTable, rows: Rows) -> LatentTable:
     for start in range(0, len(rows), _TILE):
         part = slice(start, start + _TILE)
         pad = ((0, _TILE - len(cells.y[part])), (0, 0))
-        y = jnp.asarray(np.pad(cells.y[part], pad), jnp.float32)
-        x = None if rows.x is None else jnp.asarray(np.pad(rows.x[part], pad), jnp.float32)
-        observed = None if cells.observed is None else jnp.asarray(np.pad(cells.observed[part], pad))
+        y = placed(np.pad(cells.y[part], pad), jnp.float32)
+        x = None if rows.x is None else placed(np.pad(rows.x[part], pad), jnp.float32)
+        observed = None if cells.observed is None else placed(np.pad(cells.observed[part], pad))
         key = jax.random.fold_in(jax.random.key(0), start)  # the same scales for the same rows
         squares = np.asarray(_squares(table.model, table.posterior, key, y, x, observed, normal.d), float)
         weight = rows.weight[part, None] * seen[part, : normal.d]
@@ -95,8 +96,8 @@ def _normal(table: LatentTable) -> Any:
 
 def _scales_at_rows(table: LatentTable, rows: Rows) -> Float[np.ndarray, "n d"]:
     """The decoder's scales at the mean of every row's q."""
-    x = None if rows.x is None else jnp.asarray(rows.x, jnp.float32)
-    found = np.exp(np.asarray(_scales(table.model, jnp.asarray(_means(table, rows), jnp.float32), x), float))
+    x = None if rows.x is None else placed(rows.x, jnp.float32)
+    found = np.exp(np.asarray(_scales(table.model, placed(_means(table, rows), jnp.float32), x), float))
     return np.maximum(found, 1e-30)
 
 
@@ -105,7 +106,7 @@ def _means(table: LatentTable, rows: Rows) -> np.ndarray:
     return np.asarray(q.loc if hasattr(q, "loc") else q.probs if hasattr(q, "probs") else jax.nn.softmax(q.logits))
 
 
-@eqx.filter_jit
+@compiled
 def _scales(model: LatentModel, z: Array, x: Array | None) -> Array:
     def at(z: Array, x: Any) -> Array:
         likelihood: Any = model.likelihood((z, model.context(x)))
@@ -114,7 +115,7 @@ def _scales(model: LatentModel, z: Array, x: Array | None) -> Array:
     return jax.vmap(at)(z, x)
 
 
-@eqx.filter_jit
+@compiled
 def _squares(model: LatentModel, posterior: Any, key: Any, y: Array, x: Any, observed: Any, d: int) -> Array:
     """`E_q (y_j - mu_j(z))^2` of the first d columns of a tile of rows."""
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from tacit._device import placed
 from tacit._typing import Event
 from tacit.data.batch import Batch
 from tacit.data.covariates import Covariates
@@ -141,8 +142,8 @@ class LatentTable:
 
     def moments(self, events: Event, x: Float[np.ndarray, "n p"] | None = None) -> Float[np.ndarray, "n m"]:
         """`latent_points.moments` of the columns at every latent event (n, ...), relaxed ones too."""
-        given = None if x is None else jnp.asarray(x, jnp.float32)
-        return np.asarray(latent_tiles.latent_moments(self.model, jnp.asarray(events, jnp.float32), given), np.float64)
+        given = None if x is None else placed(x, jnp.float32)
+        return np.asarray(latent_tiles.latent_moments(self.model, placed(events, jnp.float32), given), np.float64)
 
     def expected(self, rows: Rows) -> Float[np.ndarray, "n m"]:
         """Mean of `moments` over `p(z | y)` for every row: exact, or by weighted draws."""
@@ -195,7 +196,7 @@ class LatentTable:
         """n latent events and the encoded rows (n, d) drawn from them, given covariates where the model has some."""
         size = min(latent_tiles.TILE, n)
         keys = jax.random.split(jax.random.key(seed), -(-n // size) * size)
-        given = None if x is None else jnp.asarray(np.pad(x, ((0, len(keys) - n), (0, 0))), jnp.float32)
+        given = None if x is None else placed(np.pad(x, ((0, len(keys) - n), (0, 0))), jnp.float32)
         drawn = [
             latent_tiles.draws(self.model, keys[i : i + size], None if given is None else given[i : i + size])
             for i in range(0, len(keys), size)

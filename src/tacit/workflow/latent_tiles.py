@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tacit._device import compiled, placed
 from tacit._typing import Array
 from tacit.distributions import kl_factors
 from tacit.inference.procedure import evidence
@@ -32,12 +32,12 @@ def tiles(cells: Cells, x: np.ndarray | None) -> list[Tile]:
 
     def cut(a: np.ndarray | None, start: int) -> Any:
         part = None if a is None else a[start : start + size]
-        return None if part is None else jnp.asarray(np.pad(part, ((0, size - len(part)), (0, 0))))
+        return None if part is None else placed(np.pad(part, ((0, size - len(part)), (0, 0))))
 
     return [(cut(y, i), cut(x, i), cut(cells.observed, i)) for i in range(0, n, size)]
 
 
-@eqx.filter_jit
+@compiled
 def posteriors(posterior: Any, y: Array, x: Array | None, observed: Array | None) -> Any:
     """q(z | y, x) of a tile of rows, stacked."""
     return jax.vmap(lambda *row: posterior(evidence(*row)))(y, x, observed)
@@ -48,26 +48,26 @@ def as_states(logits: Array) -> Array:
     return jnp.stack([jnp.zeros_like(logits), logits], axis=-1) if logits.ndim == 2 else logits
 
 
-@eqx.filter_jit
+@compiled
 def divergences(model: LatentModel, qs: Any) -> Array:
     """`KL(q_j || p_j)` of stacked posteriors, (rows, j)."""
     prior = model.prior(model.context(None))
     return jax.vmap(lambda q: kl_factors(q, prior))(qs)
 
 
-@eqx.filter_jit
+@compiled
 def latent_moments(model: LatentModel, events: Array, x: Array | None) -> Array:
     """`moments` of the columns at latent events (n, ...), each with its covariates."""
     return jax.vmap(lambda z, x: moments(model.likelihood((z, model.context(x)))))(events, x)
 
 
-@eqx.filter_jit
+@compiled
 def drawn(model: LatentModel, keys: Array, events: Array, x: Array | None) -> Array:
     """A row drawn at each latent event with its covariates."""
     return jax.vmap(lambda key, z, x: model.likelihood((z, model.context(x))).sample(key))(keys, events, x)
 
 
-@eqx.filter_jit
+@compiled
 def draws(model: LatentModel, keys: Array, x: Array | None) -> tuple[Array, Array]:
     """Latents and rows drawn from the model, one a key, given covariates (n, p) where it has some."""
     return jax.vmap(lambda key, x: model.sample(key, x))(keys, x)

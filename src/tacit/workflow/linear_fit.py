@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, get_args
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from tacit._device import compiled
 from tacit._errors import DataError, UsageError
 from tacit.data.batch import Batch
 from tacit.data.encode import Rows
@@ -221,7 +221,7 @@ def _improve(
     return held, bounds, float(_bound(jax.tree.map(jnp.asarray, held), trained.posterior, data)), status
 
 
-@eqx.filter_jit
+@compiled
 def _bound(model: LinearGaussianModel, posterior: Any, data: Batch) -> Any:
     """The mean ELBO of the rows with the q of a training, without noise."""
     n = len(data.y)

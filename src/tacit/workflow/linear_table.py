@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from tacit._device import compiled, placed
 from tacit._errors import DataError
 from tacit._typing import Array
 from tacit.data.column import Column, fit_column
@@ -83,17 +83,17 @@ class LinearTable(TableMixture):
             for start in range(0, n, size):
                 part = slice(start, start + size)
                 pad = ((0, start + size - min(start + size, n)), (0, 0))
-                seen = None if cells.observed is None else jnp.asarray(np.pad(cells.observed[part], pad))
-                found.append(jax.tree.map(np.asarray, answer(model, jnp.asarray(np.pad(cells.y[part], pad)), seen)))
+                seen = None if cells.observed is None else placed(np.pad(cells.observed[part], pad))
+                found.append(jax.tree.map(np.asarray, answer(model, placed(np.pad(cells.y[part], pad)), seen)))
         return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
 
 
-@eqx.filter_jit
+@compiled
 def _log_marginal(model: LinearGaussianModel, y: Array, observed: Array | None) -> Array:
     return jax.vmap(model.log_marginal, (0, None if observed is None else 0))(y, observed)
 
 
-@eqx.filter_jit
+@compiled
 def _posterior(model: LinearGaussianModel, y: Array, observed: Array | None) -> tuple[Array, Array]:
     q = jax.vmap(model.posterior, (0, None if observed is None else 0))(y, observed)
     return q.loc, q.covariance
