@@ -51,6 +51,7 @@ def test_an_odd_table_gives_a_finite_model_and_a_warning(run: Any, tmp_path: Pat
     assert np.isfinite(scored).all()
 
 
+@pytest.mark.slow
 def test_ever_other_cells_missing_is_still_one_fit(run: Any, tmp_path: Path) -> None:
     """Nearly every row has its own pattern of missing cells."""
     rng = np.random.default_rng(0)

@@ -111,6 +111,7 @@ def test_sample_follows_the_model() -> None:
         assert_array_equal(model.sample(7)[0], model.sample(7)[0])  # random_state of the estimator
 
 
+@pytest.mark.slow
 def test_stepwise_em_approaches_batch_em() -> None:
     X = _rows(200 * 100, seed=4)
     stream = GaussianMixture(n_components=2, random_state=0)

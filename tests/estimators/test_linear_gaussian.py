@@ -133,6 +133,7 @@ def test_positive_columns_go_by_their_logarithms(wine: np.ndarray) -> None:
     assert found.sample(3, random_state=0)["c0"].min() > 0
 
 
+@pytest.mark.slow
 def test_holes_and_weights(wine: np.ndarray) -> None:
     holed = wine.copy()
     holed[::3, 1] = np.nan
@@ -152,6 +153,7 @@ def test_a_file_gives_the_same_answers(wine: np.ndarray, model: LinearGaussian, 
     assert (again.gap_, again.verdict_, again.findings_) == (model.gap_, model.verdict_, model.findings_)
 
 
+@pytest.mark.slow
 def test_held_out_rows_judge(wine: np.ndarray) -> None:
     found = LinearGaussian(1, noise="diagonal", holdout=0.25, random_state=0).fit(wine)
     figure, plain = found.fitted_.figures

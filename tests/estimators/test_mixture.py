@@ -33,6 +33,7 @@ def _failures(estimator: Mixture) -> dict[str, str]:
     return {"check_sample_weight_equivalence_on_dense_data": reason}
 
 
+@pytest.mark.slow  # minutes of compilation: every check has a table of another shape
 @parametrize_with_checks([Mixture(1)], expected_failed_checks=_failures)
 def test_conventions_of_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
@@ -349,6 +350,7 @@ def test_unseen_levels_and_unfinished_fits_are_said(reals: np.ndarray) -> None:
         assert not Mixture(2, max_iter=1, **SETTINGS).fit(reals).converged_
 
 
+@pytest.mark.slow
 def test_a_fair_coin_does_not_draw_the_starts_away_from_the_clusters() -> None:
     random = np.random.default_rng(0)
     table = {"x": np.r_[random.normal(0, 1, 100), random.normal(8, 1, 100)], "coin": random.integers(0, 2, 200)}

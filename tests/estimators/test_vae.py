@@ -101,9 +101,9 @@ def test_cells_are_filled_as_the_exact_model_fills_them(X: np.ndarray, linear: V
 @pytest.mark.parametrize(
     "settings",
     [
-        {"posterior": "full"},
+        pytest.param({"posterior": "full"}, marks=pytest.mark.slow),
         {"objective": "iwae", "gradient": "doubly-reparameterised", "n_mc_samples": 3},
-        {"gradient": "sticking-the-landing", "kl": "sampled"},
+        pytest.param({"gradient": "sticking-the-landing", "kl": "sampled"}, marks=pytest.mark.slow),
         {"kl_warm_up": 0.5, "free_bits": 0.1, "beta": 0.5, "scale": "floored", "scale_floor": 0.1},
     ],
 )

@@ -72,6 +72,7 @@ def test_importance_weights_and_the_bound_meet_quadrature(X: np.ndarray, mixed: 
     assert bound.value < exact.mean() + 5 * (bound.monte_carlo_error or 0)
 
 
+@pytest.mark.slow
 def test_it_fits_two_groups_better_than_a_standard_normal(X: np.ndarray, mixed: VAE) -> None:
     new = two_groups(400, seed=1)
     settings: dict[str, Any] = {"hidden_layer_sizes": (), "max_iter": 150, "learning_rate": 0.01, "n_mc_samples": 4}

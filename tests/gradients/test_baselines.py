@@ -151,6 +151,7 @@ def trained(gradient, num_samples=1, metrics=None):
     )
 
 
+@pytest.mark.slow
 def test_the_variance_along_training_vanishes_as_the_posterior_becomes_exact() -> None:
     metrics = {
         "others": gradient_variance(LeaveOneOut(), num_samples=2),

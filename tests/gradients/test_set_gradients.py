@@ -113,6 +113,7 @@ ORDERS: dict[str, tuple[AbstractGradient, int, AbstractGradient, int, Any, jax.A
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", list(ORDERS))
 def test_variance_order_at_equal_evaluations(claim: str) -> None:
     lower, n_lower, higher, n_higher, latent, logits = ORDERS[claim]

@@ -81,9 +81,10 @@ CLAIMS = [
     (ReinMax, 2, True),
     (ReinMax, 3, False),
 ]
+ONE, *OTHERS = LATENTS
 
 
-@pytest.mark.parametrize("latent", list(LATENTS))
+@pytest.mark.parametrize("latent", [ONE, *(pytest.param(other, marks=pytest.mark.slow) for other in OTHERS)])
 @pytest.mark.parametrize(("make", "power", "exact"), CLAIMS)
 def test_reinmax_is_exact_to_the_second_power_and_straight_through_to_the_first(
     make: Callable[[], AbstractGradient], power: int, exact: bool, latent: type

@@ -73,6 +73,7 @@ def test_sums_and_scores_are_those_of_tiles_of_one_pattern(precise: bool) -> Non
     np.testing.assert_allclose(entropy, entropy_there, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_em_ends_where_it_ends_over_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
     y, start = rows(200, 3), population(4)
     settings = Settings(max_steps=60, tolerance=1e-6)

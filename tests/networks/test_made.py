@@ -115,6 +115,7 @@ def test_a_density_without_latent_is_trained_to_what_made_the_rows() -> None:
     assert fitted.value > -3 * np.log(2) + 0.3
 
 
+@pytest.mark.slow
 def test_a_prior_over_bits_is_trained_with_leave_one_out() -> None:
     """Two bits that agree nine times in ten, shown four times each: independent bits in the prior would miss that."""
     rng = np.random.default_rng(0)

@@ -156,9 +156,23 @@ def test_nothing_finite_is_an_error(model, data) -> None:
 
 def test_other_settings_compile_nothing(model, data) -> None:
     train(model, None, data, key=jax.random.key(1), **FAST)
-    before = epochs.run._cached._cache_size()
-    train(model, None, data, key=jax.random.key(1), **FAST | {"max_epochs": 7, "optimizer": Descent(0.3)}, patience=3)
-    assert epochs.run._cached._cache_size() == before
+    compiled: list[str] = []
+
+    def listen(event: str, _: float, **about: object) -> None:
+        if event.endswith("backend_compile_duration"):
+            compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        train(
+            model, None, data, key=jax.random.key(1), **FAST | {"max_epochs": 7, "optimizer": Descent(0.3)}, patience=3
+        )
+        jax.clear_caches()
+        assert not compiled
+        train(model, None, data, key=jax.random.key(1), **FAST)
+        assert compiled  # so the listener hears
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def test_an_optimiser_of_optax_and_callbacks(model, data) -> None:

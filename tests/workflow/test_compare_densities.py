@@ -56,6 +56,7 @@ def test_all_are_judged_on_the_same_rows_and_the_mixture_is_what_they_are_compar
     assert set(found.left_out) == {"linear-gaussian"}
 
 
+@pytest.mark.slow
 def test_an_estimate_is_told_and_a_linear_model_chooses_its_size_without_the_held_out_rows() -> None:
     rng = np.random.default_rng(1)
     z = rng.normal(size=(400, 2))
@@ -78,6 +79,7 @@ def test_an_estimate_is_told_and_a_linear_model_chooses_its_size_without_the_hel
     assert again.figures[-1].name == found.figures[-1].name
 
 
+@pytest.mark.slow
 def test_an_autoregressive_density_finds_what_depends_on_what() -> None:
     schema, rows = chained()
     training = Training(hidden_layer_sizes=(16,), max_epochs=60, learning_rate=0.01)

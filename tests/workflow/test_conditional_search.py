@@ -79,7 +79,7 @@ def trained(rows: Rows, plan: Plan) -> Members:
     return train_members(rows, plan, family, key=jax.random.key(0))
 
 
-@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("many", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_better_candidate_gets_a_whole_ensemble(many: bool, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
     if many:
         monkeypatch.setattr(conditional_plan, "MANY_ROWS", 100)

@@ -75,7 +75,11 @@ def test_the_linear_encoder_is_the_exact_posterior_of_the_mixture(start: tuple[n
 
 
 @pytest.mark.parametrize(
-    ("gradient", "draws", "within"), [(Enumeration(), 1, 1e-3), (LeaveOneOut(), 8, 1e-2)], ids=["listed", "sampled"]
+    ("gradient", "draws", "within"),
+    [
+        pytest.param(Enumeration(), 1, 1e-3, id="listed"),
+        pytest.param(LeaveOneOut(), 8, 1e-2, id="sampled", marks=pytest.mark.slow),
+    ],
 )
 def test_variational_training_reaches_what_em_reaches(
     gradient: Any, draws: int, within: float, start: tuple[np.ndarray, np.ndarray]

@@ -57,8 +57,13 @@ def record(normal: tuple[FittedLatent, Any]) -> dict[str, Any]:
     return picture_record(*normal, circle())
 
 
-def test_bounds_rise_with_their_draws_to_the_best_figure(record: dict[str, Any]) -> None:
+def test_bounds_rise_with_their_draws_to_the_best_figure(
+    record: dict[str, Any], normal: tuple[FittedLatent, Any]
+) -> None:
     told = record["bound_curve"]
+    fitted, rows = normal
+    judged = (fitted.judged or fitted.model).log_likelihood(rows.take(fitted.heldout))
+    assert told["best"]["value"] == pytest.approx(judged.result.value)
     points = told["points"]
     assert [point["draws"] for point in points] == [1, 64, 128, 256]
     assert {point["kind"] for point in points} == {"lower bound"}

@@ -9,18 +9,15 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from tacit.data.batch import Batch
 from tacit.data.encode import Rows
 from tacit.data.table import Table
 from tacit.evaluation.result import Result, mean_result
 from tacit.evaluation.row_key import error_over_draws
-from tacit.evaluation.weights import weighted
 from tacit.models import FullNormalLatent, NormalLatent
 from tacit.workflow.json_values import as_json
 from tacit.workflow.latent_fit import FittedLatent
 from tacit.workflow.latent_grey import labelled
 from tacit.workflow.latent_points import best_columns
-from tacit.workflow.latent_rows import Cells
 from tacit.workflow.latent_table import LatentTable
 from tacit.workflow.latent_tiles import SAMPLES
 
@@ -73,29 +70,26 @@ def code_means(model: LatentTable, rows: Rows) -> Float[np.ndarray, "n ..."]:
 def bound_curve(model: LatentTable, rows: Rows) -> dict[str, Any]:
     """Bounds of the mean log-likelihood by 1 draw of q a row (the ELBO), S, 2 S and 4 S, and the best figure there is.
 
-    All of the same rows, in nats a row and the user's units; the best is exact where the latent can be listed, else
-    that of 4 S draws without its leading bias.
+    All of the same rows, in nats a row and the user's units. The best is that of `evaluate`: exact where the latent can
+    be listed, an integral for one or two normal latents, else that of 4 S draws without its leading bias.
     """
-    cells, draws = Cells.of(rows.y), SAMPLES // 4
-    batch = Batch(cells.y, rows.x, cells.observed, None, None)
-    drawn = weighted(model.model, model.posterior, batch, num_samples=draws, key=jax.random.key(0))
+    over: dict[str, Any] = {"weight": rows.weight, "groups": rows.group}
+    if model.exact:
+        drawn, best = model.weighted(rows), mean_result("log-likelihood", model.log_prob(rows), **over)
+    else:
+        found = model.log_likelihood(rows, **over)
+        drawn, best = found.drawn or model.weighted(rows), found.result
+    best, draws = labelled(model.schema, best), SAMPLES // 4
     share = rows.weight / rows.weight.sum()
 
-    def point(name: str, values: np.ndarray, errors: np.ndarray, bias: float | None, kind: Any) -> Result:
-        told: dict[str, Any] = {"kind": kind, "monte_carlo_error": error_over_draws(errors, share, rows.y, rows.x)}
-        told |= {"weight": rows.weight, "groups": rows.group, "bias": bias}
-        return labelled(model.schema, mean_result(name, values + rows.log_jacobian, **told))
+    def point(name: str, values: np.ndarray, errors: np.ndarray, bias: float | None) -> Result:
+        told: dict[str, Any] = {"monte_carlo_error": error_over_draws(errors, share, rows.y, rows.x), "bias": bias}
+        return labelled(model.schema, mean_result(name, values + rows.log_jacobian, kind="lower bound", **told, **over))
 
-    points = [(1, point("ELBO", drawn.elbo, drawn.elbo_error, None, "lower bound"))]
+    points = [(1, point("ELBO", drawn.elbo, drawn.elbo_error, None))]
     for j, size in enumerate((draws, 2 * draws, 4 * draws)):
         bias = float(share @ drawn.bias) * SAMPLES / size
-        points.append((size, point(f"bound of {size} draws", drawn.bounds[:, j], drawn.error, bias, "lower bound")))
-    if model.exact:
-        over: dict[str, Any] = {"weight": rows.weight, "groups": rows.group}
-        best = labelled(model.schema, mean_result("log-likelihood", model.log_prob(rows), **over))
-    else:
-        bias = float(share @ drawn.jackknife_bias)
-        best = point("log-likelihood", drawn.jackknife, drawn.error, bias, "estimate")
+        points.append((size, point(f"bound of {size} draws", drawn.bounds[:, j], drawn.error, bias)))
     return {
         "points": [{"draws": size, **one.to_dict()} for size, one in points],
         "best": best.to_dict(),
