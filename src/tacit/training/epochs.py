@@ -78,7 +78,6 @@ def has_ended(course: Course, limits: Limits) -> Bool[Array, "*m"]:
     return (course.epoch >= limits.max_epochs) | (course.epoch - course.best_epoch >= limits.patience)
 
 
-@compiled
 def run(
     procedure: AbstractProcedure,
     courses: Course,
@@ -117,6 +116,9 @@ def run(
 
     _, arrays, history = jax.lax.while_loop(unfinished, body, (jnp.zeros((), jnp.int32), arrays, history))
     return eqx.combine(arrays, rest), history
+
+
+run_short, run_long = compiled(run), eqx.filter_jit(run)  # soon compiled, or faster steps
 
 
 def _alone(function: Callable[..., Any]) -> Callable[..., Any]:

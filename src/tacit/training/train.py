@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
@@ -23,13 +25,14 @@ from tacit.inference.procedure import AbstractProcedure, posterior_of_row
 from tacit.models import AbstractConditional, LatentModel
 from tacit.objectives import ELBO, AbstractObjective
 from tacit.training.checkpoint import Checkpoint, fingerprint_of
-from tacit.training.epochs import Limits, Metric, begin_all, has_ended, run
+from tacit.training.epochs import Limits, Metric, begin_all, has_ended, run_long, run_short
 from tacit.training.fitted import Fitted, Keeper
 from tacit.training.population import Population, spread_settings, stack, take
 
 CHUNK = 64  # most epochs between two looks
 COMPILATION = 15.0  # seconds that another number of members may cost
 SECONDS = 2.0  # about how long a chunk runs
+LONG = 1e12  # numbers multiplied in all steps, from which on faster steps are worth a longer compilation
 
 
 class Epoch(NamedTuple):
@@ -135,6 +138,9 @@ def train(
             (courses, content, alive), done = kept[:3], int(kept[3])
             keeper.restore(content)
             courses = courses._replace(stopped=has_ended(courses, take(limits, alive)))
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(courses.best, eqx.is_inexact_array)))
+    multiplied = 6 * numbers * num_samples * longest * population.rows.shape[1]  # forwards once, backwards twice
+    run = run_long if multiplied > LONG else run_short
     progress("training", done, longest)
     while len(alive):
         part = population.take(alive)
