@@ -13,7 +13,7 @@ import pytest
 
 from tacit.data.table import read_table
 from tacit.persistence import read_manifest
-from tacit.workflow.conditional_file import load_any
+from tacit.workflow.any_file import load_any
 from tacit.workflow.conditional_table import ConditionalTable
 from tests.cli.test_cli_bad_input import refused
 

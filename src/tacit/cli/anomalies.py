@@ -47,12 +47,14 @@ def command(
     that among rows which the model draws.
     """
     from tacit.workflow.anomalies import anomalies, threshold
-    from tacit.workflow.latent_anomalies import OddsOfLatent
-    from tacit.workflow.latent_table import LatentTable
+    from tacit.workflow.any_file import sort_of
 
     check_outputs(output, force=force)
-    fitted = load_joint(model, "anomalies", "Rank rows by tacit score; for odd rows as such fit one without --target.")
-    if isinstance(fitted, LatentTable):
+    mend = "Rank rows by tacit score; for odd rows as such fit one without --target."
+    fitted: Any = load_joint(model, "anomalies", mend)
+    if sort_of(fitted) == "latent":
+        from tacit.workflow.latent_anomalies import OddsOfLatent
+
         fitted = OddsOfLatent(fitted)
     table, events = read_rows(rows, fitted.schema, "any", getattr(fitted, "covariates", None))
     limit = threshold(fitted, rate)

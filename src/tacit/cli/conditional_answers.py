@@ -116,11 +116,10 @@ def scores(model: ConditionalTable, asked: Asked, manifest: dict[str, Any]) -> t
 
 def load_joint(path: str, command: str, mend: str) -> TableMixture:
     """The joint mixture of a model file; raises `UsageError` where it holds a conditional model."""
-    from tacit.workflow.conditional_file import load_any
-    from tacit.workflow.conditional_table import ConditionalTable
+    from tacit.workflow.any_file import load_any, sort_of
 
     model, _ = load_any(path)
-    if isinstance(model, ConditionalTable):
+    if sort_of(model) == "conditional":
         raise refusal(model, command, mend)
     return model
 

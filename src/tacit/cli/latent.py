@@ -26,20 +26,18 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
     too where the rows have it. Of a deep model they are its code: of every latent the most probable state and its
     probability under q, the encoder; of continuous latents, and of a linear model, mean and standard deviation.
     """
-    from tacit.workflow.conditional_file import load_any
-    from tacit.workflow.conditional_table import ConditionalTable
-    from tacit.workflow.latent_table import LatentTable
+    from tacit.workflow.any_file import load_any, sort_of
     from tacit.workflow.linear_table import LinearTable
 
     check_outputs(output, force=force)
     fitted, _ = load_any(model)
-    if isinstance(fitted, ConditionalTable):
+    if sort_of(fitted) == "conditional":
         asked = read_covariates(rows, fitted)
         columns = with_kept(asked.table, options.listed(keep), latents(fitted, asked))
         write_result("latent", columns, output, force=force, as_json=as_json)
         return
     table, events = read_rows(rows, fitted.schema, "any", getattr(fitted, "covariates", None))
-    if isinstance(fitted, LatentTable):
+    if sort_of(fitted) == "latent":
         columns = with_kept(table, options.listed(keep), latents_of(fitted, events))
         write_result("latent", columns, output, force=force, as_json=as_json)
         return

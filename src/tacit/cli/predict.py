@@ -45,13 +45,12 @@ def command(
     A model that was fitted with --target predicts that target, which need not be named; a column far says which rows
     lie far outside what it has learned from, if any do.
     """
-    from tacit.workflow.conditional_file import load_any
-    from tacit.workflow.conditional_table import ConditionalTable
+    from tacit.workflow.any_file import load_any, sort_of
 
     levels = options.quantile_levels(quantiles)
     check_outputs(output, force=force)
     fitted, _ = load_any(model)
-    if isinstance(fitted, ConditionalTable):
+    if sort_of(fitted) == "conditional":
         targets = chosen_targets(fitted, targets)
         asked = read_covariates(rows, fitted)
         table = asked.table

@@ -27,13 +27,11 @@ def command(model: str, data: str | None, output: str, show_rows: bool, force: b
     from tacit.cli.pictures import pictures
     from tacit.persistence.reading import reading_manifest
     from tacit.report import write_report
-    from tacit.workflow.conditional_file import load_any
-    from tacit.workflow.conditional_table import ConditionalTable
-    from tacit.workflow.latent_table import LatentTable
+    from tacit.workflow.any_file import load_any, sort_of
 
     check_outputs(output, force=force, stdout=False)
     fitted, manifest = load_any(model)
-    if isinstance(fitted, ConditionalTable):
+    if sort_of(fitted) == "conditional":
         with reading_manifest(model):
             record = manifest["record"] if data is None else judged_again(fitted, manifest, data)
             write_report(output, record, force=force)  # type: ignore[arg-type]
@@ -48,9 +46,9 @@ def command(model: str, data: str | None, output: str, show_rows: bool, force: b
         mend = "Give DATA, and a model that was fitted with --image."
         raise UsageError("rows are shown as images.", where="--show-rows", mend=mend)
     with reading_manifest(model):
-        if isinstance(fitted, LatentTable) and fitted.covariates is not None:
+        if sort_of(fitted) == "latent" and fitted.covariates is not None:
             shown = None  # what it draws depends on covariates that are not at hand
-        elif isinstance(fitted, LatentTable):
+        elif sort_of(fitted) == "latent":
             shown = latent_pictures(fitted, rows, seed, manifest["record"], show_rows=show_rows)
         else:
             shown = pictures(fitted, rows, seed)

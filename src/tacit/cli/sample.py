@@ -36,17 +36,15 @@ def command(
     column row (row_ where the model has a row) counts from 1. A model that was fitted with --target needs ROWS, and
     gives N draws of the target for each, numbered in the column draw.
     """
-    from tacit.workflow.conditional_file import load_any
-    from tacit.workflow.conditional_table import ConditionalTable
+    from tacit.workflow.any_file import load_any, sort_of
     from tacit.workflow.filling import filled, with_given
-    from tacit.workflow.latent_table import LatentTable
 
     if rows is not None and given:
         raise UsageError("ROWS and --given both say what is fixed.", where="tacit sample", mend="Use one of them.")
     check_outputs(output, force=force)
     fitted, _ = load_any(model)
     columns: dict[str, Any]
-    if isinstance(fitted, ConditionalTable):
+    if sort_of(fitted) == "conditional":
         if rows is None:
             raise refusal(fitted, "sample", "Give rows with the other columns: tacit sample MODEL ROWS -n N.")
         columns = samples(fitted, read_covariates(rows, fitted), n, seed)
@@ -55,9 +53,7 @@ def command(
         fixed = options.pairs(given, "--given", names=fitted.schema.names)
         try:
             drawn = (
-                drawn_rows(fitted, n, seed, fixed)
-                if isinstance(fitted, LatentTable)
-                else fitted.sample(n, seed, fixed)[0]
+                drawn_rows(fitted, n, seed, fixed) if sort_of(fitted) == "latent" else fitted.sample(n, seed, fixed)[0]
             )
         except DataError as error:
             raise UsageError(error.what, where="--given", mend="Give another value.") from None

@@ -25,13 +25,11 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
     with the mean.
     """
     from tacit.evaluation.result import mean_result
-    from tacit.workflow.conditional_file import load_any
-    from tacit.workflow.conditional_table import ConditionalTable
-    from tacit.workflow.latent_table import LatentTable
+    from tacit.workflow.any_file import load_any, sort_of
 
     check_outputs(output, force=force)
     fitted, manifest = load_any(model)
-    if isinstance(fitted, ConditionalTable):
+    if sort_of(fitted) == "conditional":
         asked = read_covariates(rows, fitted)
         found, figure = scores(fitted, asked, manifest)
         columns = with_kept(asked.table, options.listed(keep), found)
@@ -40,7 +38,7 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
         return
     table, events = read_rows(rows, fitted.schema, "all", getattr(fitted, "covariates", None))
     over: dict[str, Any] = {"weight": events.weight, "groups": events.group}
-    if isinstance(fitted, LatentTable):
+    if sort_of(fitted) == "latent":
         from tacit.workflow.latent_figures import judge_latent
 
         told = judge_latent(fitted, events, **over)

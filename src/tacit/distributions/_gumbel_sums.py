@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 from jax.scipy.special import gammaln
 from jaxtyping import Float
 
@@ -54,7 +53,9 @@ class Table(NamedTuple):
 def _prefilter(n: int) -> Float[np.ndarray, "n n"]:
     """From values at n nodes to the coefficients of the quintic spline through them."""
     band = np.repeat(np.array([[1.0], [26.0], [66.0], [26.0], [1.0]]) / 120, n, axis=1)
-    return scipy.linalg.solve_banded((2, 2), band, np.eye(n))
+    from scipy.linalg import solve_banded  # here, since few need it and it is slow to import
+
+    return solve_banded((2, 2), band, np.eye(n))
 
 
 def _table(power: Scalar) -> Table:

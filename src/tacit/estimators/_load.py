@@ -12,7 +12,7 @@ from tacit.estimators.mixture import Mixture
 from tacit.estimators.vae import VAE
 from tacit.models import FullNormalLatent, NormalLatent
 from tacit.persistence.reading import reading_manifest
-from tacit.workflow.conditional_file import load_any
+from tacit.workflow.any_file import load_any
 from tacit.workflow.latent_table import LatentTable
 from tacit.workflow.linear_table import LinearTable
 from tacit.workflow.table_mixture import TableMixture

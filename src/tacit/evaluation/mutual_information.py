@@ -38,6 +38,7 @@ def mutual_information(
     states; else estimated from draws for up to 1,000 of the rows, against the aggregate of all. Source: Hoffman and
     Johnson 2016.
 
+    >>> import jax.numpy as jnp
     >>> from tacit.distributions import Categorical
     >>> from tacit.models import Constant, Gate
     >>> from tacit.networks import Linear

@@ -1,4 +1,4 @@
-"""A conditional model in a model file, and either sort of model out of one."""
+"""A conditional model in a model file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 
 from tacit import persistence
 from tacit._errors import ModelFileError
-from tacit.data.schema import Schema
+from tacit.data.covariate import Covariate
+from tacit.data.covariates import Covariates
+from tacit.data.findings import Finding
+from tacit.data.schema import Column, Schema
 from tacit.models import (
     BernoulliFamily,
     CategoricalFamily,
@@ -28,11 +31,9 @@ from tacit.models import (
 from tacit.networks import MLP, Fixed, Linear
 from tacit.workflow.conditional_soundness import is_sound
 from tacit.workflow.conditional_table import ConditionalTable
-from tacit.workflow.latent_file import load_latent
-from tacit.workflow.latent_table import LatentTable
-from tacit.workflow.model_file import load_model
 
 _CLASSES: tuple[type, ...] = (
+    *(Column, Schema, Covariate, Covariates, Finding),
     *(ConditionalTable, MixtureOfExperts, Gate, ConcreteGate, Encoder, Expert, Components, MLP, Linear, Fixed),
     *(MixtureRelaxation, MomentsRelaxation, NetworkRelaxation),
     *(DiagonalFamily, FullFamily, PoissonFamily, BernoulliFamily, CategoricalFamily),
@@ -74,16 +75,8 @@ def conditional_manifest(model: ConditionalTable, record: Mapping[str, Any], sch
     }
 
 
-def load_any(path: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:
-    """The model and the manifest of a file, of any sort: of a mixture over a table, a conditional or a deep model.
-
-    Raises `ModelFileError` where it is missing, damaged, newer, or holds something else.
-    """
-    kind = persistence.read_manifest(path)["class"]
-    if kind == LatentTable.__name__:
-        return load_latent(path)
-    if kind != ConditionalTable.__name__:
-        return load_model(path)
+def load_conditional(path: str | os.PathLike[str]) -> tuple[ConditionalTable, dict[str, Any]]:
+    """The model and the manifest of a file that `save_conditional` wrote; raises `ModelFileError` for any other."""
     model, found = persistence.load(path)
     try:
         sound = is_sound(model) and isinstance(found.get("record"), dict)
