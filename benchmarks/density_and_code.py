@@ -1,6 +1,7 @@
 """A good density and a good code are two aims: both measured, over beta x states x strength of the decoder.
 
-Images binarised at half of the range, labels kept aside: scikit-learn's digits, 8 x 8, and MNIST averaged to 14 x 14.
+Images binarised at half of the range, labels kept aside: scikit-learn's digits, 8 x 8, and the test images of MNIST,
+averaged to 14 x 14.
 Latents of digits: one category of 10, one of 30, two of 8; of MNIST one of 10, one of 50, two of 10. Weak decoder: a
 network to independent pixels. Strong decoder: a masked autoregressive network over the pixels that is given the code,
 able to do without it. Objective: `E_q log p(y|z) - beta KL(q || p)`, leave-one-out gradients of 4 draws; betas and
@@ -123,7 +124,7 @@ def split(problem: Problem) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray
     images, labels = problem.read()
     order = np.random.default_rng(0).permutation(len(images))
     places = dict(zip(("train", "valid", "test"), np.split(order, np.cumsum(problem.parts)[:2]), strict=True))
-    bits = (images > 0.47).astype(np.float32)
+    bits = (images >= 0.5).astype(np.float32)
     return {k: bits[v] for k, v in places.items()}, {k: labels[v] for k, v in places.items()}
 
 

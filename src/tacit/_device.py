@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, DTypeLike
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# XLA's own choice makes steps of small networks up to a quarter faster, and takes two to three times as long to
-# compile, more than the training of a table then saves: decision 0015 has the figures.
+# XLA's own choice makes steps of small networks up to a quarter faster, and takes 1.3 to 2.3 times as long to compile:
+# more than the training of a small table then saves. Decision 0015 has the figures.
 _ON_CPU = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
 
 
@@ -45,6 +45,9 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def placed(array: ArrayLike | jax.Array, dtype: DTypeLike | None = None) -> jax.Array:
-    """A copy of a host's array on the device. `jax.numpy.asarray` compiles a program for every new shape."""
+    """A host's array on the device; `jax.numpy.asarray` without a dtype compiles a program for every new shape.
+
+    The host's array must not change afterwards: the device may share its memory.
+    """
     found: jax.Array = jax.device_put(np.asarray(array, dtype))
     return found

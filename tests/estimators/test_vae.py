@@ -101,10 +101,13 @@ def test_cells_are_filled_as_the_exact_model_fills_them(X: np.ndarray, linear: V
 @pytest.mark.parametrize(
     "settings",
     [
-        pytest.param({"posterior": "full"}, marks=pytest.mark.slow),
+        {"posterior": "full"},
         {"objective": "iwae", "gradient": "doubly-reparameterised", "n_mc_samples": 3},
         pytest.param({"gradient": "sticking-the-landing", "kl": "sampled"}, marks=pytest.mark.slow),
-        {"kl_warm_up": 0.5, "free_bits": 0.1, "beta": 0.5, "scale": "floored", "scale_floor": 0.1},
+        pytest.param(
+            {"kl_warm_up": 0.5, "free_bits": 0.1, "beta": 0.5, "scale": "floored", "scale_floor": 0.1},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_every_way_of_training_beats_independent_columns(X: np.ndarray, settings: dict[str, Any]) -> None:

@@ -74,6 +74,15 @@ def test_bounds_rise_with_their_draws_to_the_best_figure(
     assert told["rows"] == points[0]["n"] == N // 4
 
 
+def test_the_best_of_two_normal_latents_is_an_integral() -> None:
+    fitted, rows = fit(NormalLatent(2), Pathwise(), circle())
+    model, held = fitted.judged or fitted.model, rows.take(fitted.heldout)
+    told = bound_curve(model, held)
+    assert told["method"] == "quadrature"
+    assert told["best"]["value"] == pytest.approx(model.log_likelihood(held).result.value)
+    assert told["best"]["value"] != pytest.approx(model.weighted(held).jackknife.mean() + held.log_jacobian.mean())
+
+
 def test_bounds_of_a_latent_that_can_be_listed_approach_the_exact_figure() -> None:
     fitted, rows = fit(BernoulliLatent(2), LeaveOneOut(), circle())
     told = bound_curve(fitted.judged or fitted.model, rows.take(fitted.heldout))

@@ -52,7 +52,8 @@ def command(
     check_outputs(output, force=force)
     mend = "Rank rows by tacit score; for odd rows as such fit one without --target."
     fitted: Any = load_joint(model, "anomalies", mend)
-    if sort_of(fitted) == "latent":
+    deep = sort_of(fitted) == "latent"
+    if deep:
         from tacit.workflow.latent_anomalies import OddsOfLatent
 
         fitted = OddsOfLatent(fitted)
@@ -71,5 +72,5 @@ def command(
     flagged = int(np.sum(columns["flagged"]))
     columns = {"row": places + 1, **with_kept(table, options.listed(keep), columns, places)}
     write_result("anomalies", columns, output, force=force, as_json=as_json, rows=len(events), flagged=flagged)
-    those = "rows that the model draws" if isinstance(fitted, OddsOfLatent) else "training rows"
+    those = "rows that the model draws" if deep else "training rows"
     note(f"{flagged} of {len(events):,} rows are as odd as the oddest {rate:.3g} of the {those}")

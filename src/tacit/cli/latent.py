@@ -27,7 +27,6 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
     probability under q, the encoder; of continuous latents, and of a linear model, mean and standard deviation.
     """
     from tacit.workflow.any_file import load_any, sort_of
-    from tacit.workflow.linear_table import LinearTable
 
     check_outputs(output, force=force)
     fitted, _ = load_any(model)
@@ -41,6 +40,8 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
         columns = with_kept(table, options.listed(keep), latents_of(fitted, events))
         write_result("latent", columns, output, force=force, as_json=as_json)
         return
+    from tacit.workflow.linear_table import LinearTable
+
     if isinstance(fitted, LinearTable):
         columns = with_kept(table, options.listed(keep), linear_latents(fitted, events))
         write_result("latent", columns, output, force=force, as_json=as_json)

@@ -71,7 +71,7 @@ def bound_curve(axes: Axes, record: Mapping[str, Any]) -> Axes:
     """Draw bounds of the log-likelihood against the draws of q they take, with 95 % intervals of the noise of draws.
 
     `record` holds `points`, Results with their number of `draws` (the ELBO is that of one), and the `best` figure:
-    exact, a line; or the estimate without the leading bias, an open mark.
+    a line where it is exact or, by its `method`, an integral; or the estimate without the leading bias, an open mark.
 
     >>> from tacit.plots import new_figure
     >>> points = [{"draws": 2**k, "value": -3.0 - 0.5**k, "monte_carlo_error": 0.01} for k in range(3)]
@@ -101,9 +101,10 @@ def bound_curve(axes: Axes, record: Mapping[str, Any]) -> Axes:
             color=MODEL if place == 0 else INK,
         )
     ticks = list(draws)
-    if target is not None and best.get("kind") == "exact":
+    integral = record.get("method") == "quadrature"
+    if target is not None and (integral or best.get("kind") == "exact"):
         axes.axhline(target, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-        _say(axes, f"exact {target:.2f}", target)
+        _say(axes, f"{'by quadrature' if integral else 'exact'} {target:.2f}", target)
     elif target is not None:
         error = _NORMAL_95 * (finite(best.get("monte_carlo_error")) or 0.0)
         beyond = 2 * draws[-1]

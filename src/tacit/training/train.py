@@ -32,7 +32,7 @@ from tacit.training.population import Population, spread_settings, stack, take
 CHUNK = 64  # most epochs between two looks
 COMPILATION = 15.0  # seconds that another number of members may cost
 SECONDS = 2.0  # about how long a chunk runs
-LONG = 1e12  # numbers multiplied in all steps, from which on faster steps are worth a longer compilation
+LONG = 1e12  # numbers multiplied in all steps, roughly, from which on faster steps are worth a longer compilation
 
 
 class Epoch(NamedTuple):
@@ -130,6 +130,10 @@ def train(
     batch = min(batch_size, population.rows.shape[1])
     keeper = Keeper(courses, size, tuple(named))
     alive, done, n_epochs = np.arange(size), 0, 1
+    # about: forwards once, backwards twice. Before members leave, so that a run that goes on takes the same program
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(courses.best, eqx.is_inexact_array)))
+    multiplied = 6 * numbers * num_samples * longest * population.rows.shape[1]
+    run = run_long if multiplied > LONG else run_short
     run_name = ""
     if checkpoint is not None:
         run_name = fingerprint_of((chosen_procedure, key, rows, population, batch), courses)
@@ -138,9 +142,6 @@ def train(
             (courses, content, alive), done = kept[:3], int(kept[3])
             keeper.restore(content)
             courses = courses._replace(stopped=has_ended(courses, take(limits, alive)))
-    numbers = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(courses.best, eqx.is_inexact_array)))
-    multiplied = 6 * numbers * num_samples * longest * population.rows.shape[1]  # forwards once, backwards twice
-    run = run_long if multiplied > LONG else run_short
     progress("training", done, longest)
     while len(alive):
         part = population.take(alive)

@@ -76,9 +76,10 @@ def bound_curve(model: LatentTable, rows: Rows) -> dict[str, Any]:
     over: dict[str, Any] = {"weight": rows.weight, "groups": rows.group}
     if model.exact:
         drawn, best = model.weighted(rows), mean_result("log-likelihood", model.log_prob(rows), **over)
+        method = "listing"
     else:
         found = model.log_likelihood(rows, **over)
-        drawn, best = found.drawn or model.weighted(rows), found.result
+        drawn, best, method = found.drawn or model.weighted(rows), found.result, found.method
     best, draws = labelled(model.schema, best), SAMPLES // 4
     share = rows.weight / rows.weight.sum()
 
@@ -93,6 +94,7 @@ def bound_curve(model: LatentTable, rows: Rows) -> dict[str, Any]:
     return {
         "points": [{"draws": size, **one.to_dict()} for size, one in points],
         "best": best.to_dict(),
+        "method": method,
         "rows": len(rows),
         "units": best.units,
     }
