@@ -52,9 +52,9 @@ class Table(NamedTuple):
 @functools.cache
 def _prefilter(n: int) -> Float[np.ndarray, "n n"]:
     """From values at n nodes to the coefficients of the quintic spline through them."""
-    band = np.repeat(np.array([[1.0], [26.0], [66.0], [26.0], [1.0]]) / 120, n, axis=1)
     from scipy.linalg import solve_banded  # here, since few need it and it is slow to import
 
+    band = np.repeat(np.array([[1.0], [26.0], [66.0], [26.0], [1.0]]) / 120, n, axis=1)
     return solve_banded((2, 2), band, np.eye(n))
 
 

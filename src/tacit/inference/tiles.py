@@ -180,6 +180,7 @@ def map_rows(
         tiles = make_tiles(y[rows], width=width, pattern_columns=pattern_columns, bits=bits)
         observed = np.ones(tiles.y.shape, bool) if tiles.observed is None else tiles.observed
         index = np.asarray(tiles.index) + rows.start
+        # no copy, and with the dtype named no program is compiled for it
         result = function(*(jnp.asarray(a, a.dtype) for a in (tiles.y, observed, index)))
         real = np.asarray(tiles.index).ravel() < rows.stop - rows.start
         outputs.append(jax.tree.map(lambda a, real=real: np.asarray(a).reshape(-1, *a.shape[2:])[real], result))

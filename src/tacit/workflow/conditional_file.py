@@ -8,10 +8,7 @@ from typing import Any
 
 from tacit import persistence
 from tacit._errors import ModelFileError
-from tacit.data.covariate import Covariate
-from tacit.data.covariates import Covariates
-from tacit.data.findings import Finding
-from tacit.data.schema import Column, Schema
+from tacit.data.schema import Schema
 from tacit.models import (
     BernoulliFamily,
     CategoricalFamily,
@@ -31,15 +28,13 @@ from tacit.models import (
 from tacit.networks import MLP, Fixed, Linear
 from tacit.workflow.conditional_soundness import is_sound
 from tacit.workflow.conditional_table import ConditionalTable
+from tacit.workflow.file_classes import register
 
-_CLASSES: tuple[type, ...] = (
-    *(Column, Schema, Covariate, Covariates, Finding),
+register(
     *(ConditionalTable, MixtureOfExperts, Gate, ConcreteGate, Encoder, Expert, Components, MLP, Linear, Fixed),
     *(MixtureRelaxation, MomentsRelaxation, NetworkRelaxation),
     *(DiagonalFamily, FullFamily, PoissonFamily, BernoulliFamily, CategoricalFamily),
 )
-for _cls in _CLASSES:
-    persistence.register(_cls)
 
 
 def save_conditional(

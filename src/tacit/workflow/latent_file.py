@@ -14,11 +14,6 @@ import numpy as np
 from tacit import persistence
 from tacit._errors import ModelFileError
 from tacit.data import soundness
-from tacit.data.column import Column
-from tacit.data.covariate import Covariate
-from tacit.data.covariates import Covariates
-from tacit.data.findings import Finding
-from tacit.data.schema import Schema
 from tacit.distributions import Mixed
 from tacit.distributions.autoregressive import AbstractAutoregressive
 from tacit.models import (
@@ -43,20 +38,19 @@ from tacit.models import (
 )
 from tacit.networks import ACTIVATIONS, MADE, Dense, Fixed, Linear, PatchDecoder, PatchEncoder
 from tacit.networks.patches import Mixer
+from tacit.workflow.file_classes import register
 from tacit.workflow.latent_points import moments
 from tacit.workflow.latent_table import LatentTable
 from tacit.workflow.table_mixture import family
 
 LATENTS = (BernoulliLatent, CategoricalLatent, CategoricalsLatent, NormalLatent, FullNormalLatent)
 
-for _cls in (
-    *(Schema, Column, Covariates, Covariate, Finding),
+register(
     *(LatentTable, LatentModel, Prior, Decoder, Recognition, ColumnFamily, ColumnInputs, NormalColumns, SigmoidColumns),
     *LATENTS,
     *(Autoregressive, MixturePrior, MADE, Dense, Linear, Fixed),
     *(ImageReader, ImageWriter, Shift, PatchEncoder, PatchDecoder, Mixer),
-):
-    persistence.register(_cls)
+)
 
 
 def save_latent(

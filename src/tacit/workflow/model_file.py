@@ -11,10 +11,6 @@ import numpy as np
 
 from tacit import persistence
 from tacit._errors import ModelFileError
-from tacit.data.covariate import Covariate
-from tacit.data.covariates import Covariates
-from tacit.data.findings import Finding
-from tacit.data.schema import Column, Schema
 from tacit.data.soundness import is_sound
 from tacit.distributions import (
     Bernoulli,
@@ -28,20 +24,18 @@ from tacit.distributions import (
 )
 from tacit.models import Constant, FiniteMixture, Selected
 from tacit.models.linear_gaussian import LinearDecoder, LinearGaussianModel, StandardNormal
+from tacit.workflow.file_classes import register
 from tacit.workflow.linear_table import LinearTable
 from tacit.workflow.table_mixture import TableMixture, family
 
 if TYPE_CHECKING:
     from tacit.workflow.fit_table import FittedTable
 
-_CLASSES: tuple[type, ...] = (
-    *(Column, Schema, Covariate, Covariates, Finding),
+register(
     *(TableMixture, FiniteMixture, Constant, Categorical, Selected),
     *(Product, MultivariateNormal, DiagonalNormal, LinearNormal, Bernoulli, CategoricalColumn, Poisson),
     *(LinearTable, LinearGaussianModel, LinearDecoder, StandardNormal),
 )
-for _cls in _CLASSES:
-    persistence.register(_cls)
 
 
 def save_model(
