@@ -21,6 +21,7 @@ ALL = (
     "known_mixture",
     "lane2",
     "conditional_speed",
+    "conditional_time",
     "calibration_wrong",
     "uci",
     "structured_prediction",
@@ -31,6 +32,8 @@ ALL = (
     "linear_gaussian",
     "quadrature_iwae",
     "latent_speed",
+    "optimisers",
+    "collapse",
     "compilation",
     "sklearn_checks",
 )

@@ -17,6 +17,7 @@ from tacit.data.encode import encode
 from tacit.data.schema import Schema
 from tacit.data.table import read_table
 from tacit.workflow.model_file import load_model
+from tests.cli.test_cli_bad_input import refused
 
 
 def own(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -112,11 +113,13 @@ def test_impute_draws_stack_tables(run: Any, model: Path, holes: Path) -> None:
     assert found["mass"][1] != found["mass"][5]
 
 
-def test_impute_keeps_the_type_of_the_column(run: Any, model: Path, tmp_path: Path) -> None:
+def test_impute_does_not_round_what_only_happens_to_be_whole(run: Any, model: Path, tmp_path: Path) -> None:
     rows = tmp_path / "rows.csv"
     rows.write_text("length,mass,sort,site\n10,20,small,north\n,32,big,south\n")
     found = read(run("impute", model, rows).stdout)
-    assert [type(cell) for cell in found["length"]] == [int, int]
+    assert found["length"][0] == 10
+    told = read(run("predict", model, rows, "--target", "length").stdout)["mean"][1]
+    assert found["length"][1] == pytest.approx(told, rel=1e-6)
 
 
 def test_anomalies_name_the_row_and_the_column(run: Any, model: Path, table: Path, tmp_path: Path) -> None:
@@ -206,3 +209,40 @@ def test_given_numbers_come_back_as_they_were_given(run: Any, tmp_path: Path) ->
         found = read(run("sample", model, "-n", 2, "--given", f"a={given}", "--given", "b=c=3").stdout)
         assert found["a"] == [given] * 2
         assert found["b=c"] == [3.0] * 2
+
+
+def test_impute_takes_levels_that_this_table_does_not_have(tmp_path: Path, run: Any) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=120)
+    beds = np.array(["1", "2", "3+"])[np.clip(np.digitize(x, [-0.5, 0.5]), 0, 2)]
+    table = tmp_path / "t.csv"
+    table.write_text("x,beds\n" + "".join(f"{a:.4f},{b}\n" for a, b in zip(x, beds, strict=True)))
+    assert run("fit", table, "-o", tmp_path / "m.tacit", "-k", 3, "--type", "beds=categorical").exit_code == 0
+    rows = tmp_path / "rows.csv"
+    rows.write_text("x,beds\n-2,1\n0,2\n2,\n")
+    result = run("impute", tmp_path / "m.tacit", rows)
+    assert result.exit_code == 0, result.output
+    assert read(result.stdout)["beds"] == ["1", "2", "3+"]
+
+
+def test_weights_and_groups_count_where_rows_are_averaged_and_nowhere_else(tmp_path: Path, run: Any) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=90)
+    y = x + rng.normal(size=90)
+    lines = [f"{a:.4f},{b:.4f},{1 + i % 3},{i // 3}" for i, (a, b) in enumerate(zip(x, y, strict=True))]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(["a,b,w,g", *lines]) + "\n")
+    model = tmp_path / "m.tacit"
+    fit = run("fit", table, "-o", model, "-k", 1, "--weight", "w", "--group", "g")
+    assert fit.exit_code == 0, fit.output
+    told = json.loads(run("score", model, table, "--json").stdout)["result"]
+    each = read(run("score", model, table).stdout)["log_density"]
+    assert told["mean"]["n_groups"] == 30
+    assert told["mean"]["value"] == pytest.approx(np.average(each, weights=1 + np.arange(90) % 3))
+    rows = tmp_path / "rows.csv"
+    rows.write_text("a,b,w,g\n1,2,,\n0,1,2,\n")
+    assert run("predict", model, rows, "--target", "b").exit_code == 0
+    assert run("impute", model, rows).exit_code == 0
+    refused(run("score", model, rows), 3, "missing")
+    rows.write_text("a,b\n1,2\n")
+    assert "lacks w, g" in run("score", model, rows).stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import numpy as np
 import pyarrow.csv
 import pytest
 
+from tacit.cli.conditional_plan import with_plan
 from tacit.data.table import read_table
 from tacit.persistence import read_manifest
 from tacit.workflow.any_file import load_any
+from tacit.workflow.conditional_job import ConditionalJob
+from tacit.workflow.conditional_plan import Candidate
 from tacit.workflow.conditional_table import ConditionalTable
 from tests.cli.test_cli_bad_input import refused
 
@@ -180,8 +184,35 @@ def test_a_relaxed_latent_is_told_by_four_numbers(run: Any, speeds: Path, tmp_pa
     bound, relaxed_one, *_ = numbers
     assert bound["value"] < relaxed_one["value"] + 5 * relaxed_one["monte_carlo_error"]
     assert all(one["name"] in result.stdout for one in numbers)
-    assert "estimate" in run("score", model, speeds).stderr
+    said = run("score", model, speeds).stderr
+    assert all(word in said for word in ("estimate", "relaxed ELBO", "discretised"))
+    assert "monte_carlo_error" in run("predict", model, speeds).stdout
     assert "discretised" in run("latent", model, speeds).stderr
+
+
+def test_what_the_fit_itself_found_is_told(run: Any, tmp_path: Path) -> None:
+    rows = "".join(f"{i / 7:.3f},{(i * 7) % 5 if i else 1e7:g}\n" for i in range(60))
+    (tmp_path / "t.csv").write_text("flow,speed\n" + rows)
+    told = ("fit", tmp_path / "t.csv", "--target", "speed", "--type", "speed=real", "-o", tmp_path / "m.tacit", *TINY)
+    assert "far-target" in codes(run(*told), tmp_path / "m.tacit")
+    result = run(*told, "--force", "--set", "dequantise=yes", "--set", "calibrate=no", "--set", "validation_fraction=0")
+    found = codes(result, tmp_path / "m.tacit")
+    assert {"dequantised", "no-validation"} <= found
+    assert "few-distinct" not in found
+    assert read_manifest(tmp_path / "m.tacit")["record"]["spread"] == 1.0
+
+
+def codes(result: Any, model: Path) -> set[str]:
+    """What a fit found, by its codes."""
+    assert result.exit_code == 0, result.output
+    return {one["code"] for one in read_manifest(model)["record"]["warnings"]}
+
+
+def test_regressions_compete_by_their_number_alone() -> None:
+    told = with_plan(ConditionalJob(("speed",)), ["inference=em"], "auto").plan.candidates
+    assert [one.k for one in told] == [1, 2, 3, 4, 5]
+    assert {replace(one, k=1) for one in told} == {Candidate(k=1)}
+    assert [one.k for one in with_plan(ConditionalJob(("speed",)), ["inference=em"], "2").plan.candidates] == [2]
 
 
 @pytest.mark.slow
@@ -190,7 +221,13 @@ def test_compare_judges_every_model_on_the_same_rows(run: Any, speeds: Path) -> 
     result = run("compare", speeds, "--target", "speed", "-k", 2, *tiny, "--json")
     told = json.loads(result.stdout)["result"]
     models = {one["name"]: one for one in told["models"]}
-    assert {"conditional mixture", "Concrete, mixture", "Concrete, moments", "linear Gaussian"} <= set(models)
+    assert {
+        "conditional mixture",
+        "Concrete, mixture",
+        "Concrete, moments",
+        "Concrete, network",
+        "linear Gaussian",
+    } <= set(models)
     assert {one["log_likelihood"]["n"] for one in models.values() if one["log_likelihood"]} == {24}
     assert models["Concrete, moments"]["log_likelihood"]["kind"] == "estimate"
     boosted = models["boosted quantiles (scikit-learn)"]
@@ -263,6 +300,9 @@ ARGUMENTS = {
     "temperature": (("--set", "prior_temperature=0"), ("prior_temperature",)),
     "one relaxed component": (("-k", "1", "--set", "latent=concrete"), ("-k 2",)),
     "k twice": (("-k", "2", "--set", "k=3"), ("-k",)),
+    "no yes": (("--set", "calibrate=7"), ("calibrate", "yes")),
+    "regressions are of a category": (("--set", "latent=concrete", "--set", "inference=em"), ("inference", "latent")),
+    "a bound has no cells": (("--set", "latent=concrete", "--set", "dequantise=yes"), ("dequantise",)),
     "segments": (("--select", "segments"), ("--select",)),
 }
 

@@ -93,6 +93,7 @@ DAMAGE: dict[str, Callable[[Any], Any]] = {
             m.covariates, columns=(replace(m.covariates.columns[0], spread=0.0), *m.covariates.columns[1:])
         ),
     ),
+    "scales that vanish": lambda m: replace(m, spread=0.0),
     "no networks": lambda m: replace(m, members=None),
     "a cell of no width": lambda m: replace(m, cell=float("nan")),
     "a posterior that is none": lambda m: replace(m, posteriors=m.members),

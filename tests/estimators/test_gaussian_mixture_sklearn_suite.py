@@ -29,11 +29,15 @@ NOT_APPLICABLE = {
 
 
 class ToTwelveDigits(GaussianMixture):
-    """A start gives the same bound alone and among ten, but for rounding."""
+    """More starts give no less, but for rounding, of what starts are ranked by.
+
+    That is the log-likelihood at the parameters that are returned. `lower_bound_`, which is theirs before the last
+    step, may be less after one step alone.
+    """
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> ToTwelveDigits:
         super().fit(X, y, sample_weight)
-        self.lower_bound_ = round(self.lower_bound_, 12)
+        self.lower_bound_ = round(self.score(X), 12)
         return self
 
 

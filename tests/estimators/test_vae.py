@@ -16,6 +16,7 @@ import tacit
 from tacit import VAE, LinearGaussian
 from tacit._errors import DataError, TacitWarning, UsageError
 from tacit.data.batch import Batch
+from tacit.estimators.vae import plan_of
 from tacit.gradients import Pathwise
 from tacit.inference.joint import Joint
 from tacit.inference.optimizers import Descent
@@ -216,3 +217,24 @@ def test_it_passes_scikit_learns_checks() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_estimator(VAE(2, preset="fast"))
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [({"n_mc_samples": 1}, "n_mc_samples"), ({"gradient": "sticking-the-landing"}, "gradient")],
+    ids=str,
+)
+def test_an_importance_weighted_bound_needs_draws_and_a_gradient_of_it(given: dict[str, Any], where: str) -> None:
+    with pytest.raises(UsageError, match="importance-weighted") as caught:
+        plan_of(VAE(2, objective="iwae", **given))
+    assert caught.value.where == where
+    plan = plan_of(VAE(2, objective="iwae"))
+    assert plan.num_samples > 1
+    assert not plan.residual_scale  # s² = E_q (y - mu)² is best for the ELBO alone
+    assert plan_of(VAE(2)).num_samples == 1
+
+
+def test_a_pair_of_optimisers_by_name_falls_like_one() -> None:
+    rules = plan_of(VAE(2, optimizer=("adam", "sgd"), learning_rate=0.02)).training.descent(100)
+    assert [part.rule for part in (rules.model, rules.posterior)] == ["adam", "sgd"]
+    assert all((part.learning_rate, part.decay_steps > 0) == (0.02, True) for part in (rules.model, rules.posterior))

@@ -10,7 +10,10 @@ from tacit._errors import UsageError
 from tacit.plots import heldout_dots, new_figure, png, restart_strip, selection_curve, selection_points
 from tacit.plots.style import compact, label
 
-TABLE = [{"k": k, "cv": cv, "cv_se": 0.1, "icl": 100.0 - k} for k, cv in enumerate([-3.0, -2.05, -2.0], start=1)]
+TABLE = [
+    {"k": k, "cv": cv, "cv_se": 0.1, "icl": 100.0 - k, "bic": 90.0 - k}
+    for k, cv in enumerate([-3.0, -2.05, -2.0], start=1)
+]
 
 
 def texts(axes: Any) -> list[str]:
@@ -30,7 +33,7 @@ def test_one_k_may_be_both_chosen_and_best() -> None:
     selection = {"method": "segments", "chosen": 3, "table": TABLE}
     axes = selection_curve(new_figure(4, 3).add_subplot(), selection)
     assert texts(axes) == ["chosen and best, k = 3"]
-    assert axes.lines[0].get_ydata().tolist() == [99.0, 98.0, 97.0]
+    assert axes.lines[0].get_ydata().tolist() == [89.0, 88.0, 87.0]
 
 
 def test_paired_errors_are_those_of_the_rule() -> None:

@@ -15,12 +15,13 @@ from tacit.data.schema import Schema
 from tacit.data.table import Table, read_table
 from tacit.distributions import MultivariateNormal, Product
 from tacit.distributions.predictive import AbstractNumericPrediction, PoissonMixturePrediction
+from tacit.evaluation.weights import error_of_mean
 from tacit.models import AbstractLatent, BernoulliLatent, CategoricalLatent, FiniteMixture, NormalLatent
 from tacit.workflow.latent_density import double
 from tacit.workflow.latent_predict import predict
 from tacit.workflow.latent_rows import encode_rows
 from tacit.workflow.latent_table import LatentTable
-from tacit.workflow.latent_weights import Points, error_of_mean
+from tacit.workflow.latent_weights import Points
 from tacit.workflow.table_mixture import TableMixture
 from tests.workflow.test_latent_table import KINDS, make, mixed_table
 

@@ -278,7 +278,7 @@ def test_the_model_is_one_of_the_core(schema: Schema, rows: Rows) -> None:
         (CategoricalLatent(5), "1 latent of 5 states"),
         (CategoricalsLatent(3, 4), "3 latents of 4 states"),
         (NormalLatent(2), "2 normal latents"),
-        (FullNormalLatent(1), "1 normal latent"),
+        (FullNormalLatent(2), "2 normal latents, q with a full covariance"),
     ],
 )
 def test_latents_are_told_in_words(latent: AbstractLatent, words: str) -> None:

@@ -44,8 +44,8 @@ def command(
     discrete and a continuous variational autoencoder, and an autoregressive network (MADE), which has no latent; each
     where it suits the columns. --set is of the mixture.
 
-    With --target these are models of that column given the others: the conditional mixture, exact and relaxed, the
-    joint mixture conditioned, boosted trees (their quantiles), and plain baselines.
+    With --target these are models of that column given the others: the conditional mixture, exact and relaxed,
+    linear regressions by EM, the joint mixture conditioned, boosted trees (their quantiles), and plain baselines.
     """
     if targets:
         from tacit.cli.conditional_compare import compare_and_tell

@@ -106,6 +106,8 @@ def scores(model: ConditionalTable, asked: Asked, manifest: dict[str, Any]) -> t
     if len(places) < n:
         note(f"{n - len(places)} rows lack a target and have no score")
     told = judge(model, part.x, part.rows, **part.over)
+    for figure in told.figures if len(told.figures) > 1 else ():
+        note(str(figure))
     density = np.full(n, np.nan)
     density[places] = told.log_prob
     columns: dict[str, Any] = {"log_density": density}

@@ -27,7 +27,7 @@ def with_plan(job: ConditionalJob, texts: Sequence[str], k: str) -> ConditionalJ
 
     plans = {one.name: getattr(job.plan, one.name) for one in fields(Plan) if one.name not in _BY_HAND}
     settings = {one.name: getattr(Candidate(), one.name) for one in fields(Candidate)}
-    more = {"search": "small", "target_support": job.support, "dequantise": "no"}
+    more = {"search": "small", "target_support": job.support, "dequantise": False}
     found: dict[str, Any] = {}
     for name, text in options.pairs(texts, "--set").items():
         if name not in {**plans, **settings, **more}:
@@ -43,11 +43,12 @@ def with_plan(job: ConditionalJob, texts: Sequence[str], k: str) -> ConditionalJ
     base = replace(Candidate(), **given)
     free = tuple(name for name in settings if name not in given and not (name == "k" and ks))
     found_by = None if search == "none" else search
-    few, many = candidates_for(found_by, base, free=free, latent=plan.latent, ks=ks)
+    few, many = candidates_for(found_by, base, free=free, latent=plan.latent, inference=plan.inference, ks=ks)
     if plan.latent == "concrete" and base.k < 2:
         mend = "Use -k 2 or more, or leave out --set latent=concrete."
         raise UsageError("one component has nothing to relax.", where="-k", mend=mend)
-    noisy = found.get("dequantise") == "yes"
+    noisy = found.get("dequantise", False)
+    plan.check_latent(dequantise=noisy)
     return replace(
         job, plan=replace(plan, candidates=few, of_many=many), search=search, support=support, dequantise=noisy
     )
@@ -67,11 +68,11 @@ def _ks(text: str, found: dict[str, Any]) -> tuple[int, ...]:
 
 def _value(name: str, text: str, default: Any) -> Any:
     """A setting's text as the type of its default."""
-    choices = _choices(name)
+    choices = ("no", "yes") if isinstance(default, bool) else _choices(name)
     if choices:
         if text not in choices:
             raise UsageError(f"{text!r} is no {name}.", where=f"--set {name}", mend=f"Use one of {', '.join(choices)}.")
-        return text
+        return text == "yes" if isinstance(default, bool) else text
     if name == "anneal":
         return tuple(_number(name, part, float, 1.0) for part in options.listed(text))
     if default is None and text == "none":
@@ -109,7 +110,6 @@ def _choices(name: str) -> tuple[str, ...]:
 
     known: dict[str, tuple[str, ...]] = {
         "search": ("none", "small"),
-        "dequantise": ("no", "yes"),
         "latent": get_args(Latent),
         "relaxation": get_args(Relaxation),
         "inference": get_args(Inference),

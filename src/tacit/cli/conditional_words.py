@@ -16,7 +16,7 @@ def conditional_in_words(record: dict[str, Any]) -> str:
     """Everything that `tacit fit` prints of the record of a conditional model."""
     parts = (
         _data(record),
-        candidates(record["candidates"]),
+        [*candidates(record["candidates"]), *_spread(record)],
         words.worth(record),
         numbers(record.get("numbers") or []),
         calibrations(record),
@@ -53,6 +53,11 @@ def candidates(told: dict[str, Any]) -> Iterator[str]:
         yield "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
     if len(rows) > _MOST_SHOWN:
         yield f"  and {len(rows) - _MOST_SHOWN} more in the report"
+
+
+def _spread(record: Mapping[str, Any]) -> Iterator[str]:
+    if record.get("spread", 1.0) != 1.0:
+        yield f"scales of all components x {record['spread']:.2f}, as the rows set aside ask"
 
 
 def _figure(row: Mapping[str, Any]) -> str:

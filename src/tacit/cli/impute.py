@@ -6,6 +6,7 @@ import click
 
 from tacit.cli import options
 from tacit.cli.conditional_answers import load_joint
+from tacit.cli.latent_answers import note_estimate
 from tacit.cli.tables import check_outputs, free_name, read_rows, write_result
 
 
@@ -30,6 +31,7 @@ def command(model: str, rows: str, draws: int | None, seed: int, output: str, fo
         model, "impute", "Fill the target with tacit predict; for holes in other columns fit one without --target."
     )
     table, events = read_rows(rows, fitted.schema, "any", getattr(fitted, "covariates", None))
+    note_estimate(fitted)
     if draws is None:
         complete = filled(fitted, table, fitted.impute(events))
     else:

@@ -41,16 +41,25 @@ def drawn_rows(model: LatentTable, n: int, seed: int, given: Mapping[str, Any]) 
 
     if not given:
         return model.sample(n, seed)[1]
+    from tacit.models import FullNormalLatent, NormalLatent
     from tacit.workflow.latent_given import given_draws
     from tacit.workflow.latent_table import hidden
 
     found = given_draws(model, given_row(model.schema, given), n, seed)
     if found.kind == "estimate":
         carried = f"{found.effective[0]:,.0f} of {found.weighted:,} weighted draws of the latent carry the weight"
-        note(f"given cells: an estimate, by importance resampling and Metropolis steps; {carried}")
+        normal = isinstance(model.latent, NormalLatent | FullNormalLatent)
+        how = "importance resampling and Metropolis steps" if normal else "importance resampling"
+        note(f"given cells: an estimate, by {how}; {carried}")
         if found.rough:
             note("so few draws are rough: what is given is unlikely under the model")
     return hidden(model.schema, found.y[0])
+
+
+def note_estimate(model: Any) -> None:
+    """Say of a deep model whose latent cannot be listed that what fills its cells is an estimate."""
+    if getattr(model, "kind", "exact") == "estimate":
+        note("missing cells are filled by weighted draws of the latent given the others: an estimate")
 
 
 def refuse_without_covariates(model: Any) -> None:

@@ -48,4 +48,5 @@ def bounds(record: dict[str, Any]) -> Iterator[str]:
 def code(record: dict[str, Any]) -> Iterator[str]:
     """How much of the latent is in use."""
     told = record["code"]
-    yield f"{told['active']} of {told['parts']} latents in use, {told['rate']:.3g} nats in all"
+    rate = f", {told['rate']:.3g} nats in all" if "rate" in told else ""
+    yield f"{told['active']} of {told['parts']} latents in use{rate}"

@@ -39,7 +39,9 @@ def command(model: str, data: str | None, output: str, show_rows: bool, force: b
             write_json("report", {"output": output, **({} if data is None else {"figures": record["heldout"]})})
         note(f"wrote {output}")
         return
-    rows = None if data is None else read_rows(data, fitted.schema, "any", getattr(fitted, "covariates", None))[1]
+    rows = None
+    if data is not None:
+        _, rows = read_rows(data, fitted.schema, "any", getattr(fitted, "covariates", None), roles=True)
     with reading_manifest(model):
         seed, images = int(manifest["record"]["settings"]["seed"]), bool(manifest["record"].get("image"))
     if show_rows and (rows is None or not images):

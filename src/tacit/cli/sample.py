@@ -10,7 +10,7 @@ import numpy as np
 from tacit._errors import DataError, UsageError
 from tacit.cli import options
 from tacit.cli.conditional_answers import read_covariates, refusal, samples
-from tacit.cli.latent_answers import drawn_rows, refuse_without_covariates
+from tacit.cli.latent_answers import drawn_rows, note_estimate, refuse_without_covariates
 from tacit.cli.tables import check_outputs, free_name, read_rows, write_result
 
 
@@ -60,6 +60,7 @@ def command(
         columns = with_given(fitted, fitted.decode(drawn), fixed)
     else:
         table, events = read_rows(rows, fitted.schema, "any", getattr(fitted, "covariates", None))
+        note_estimate(fitted)
         row = np.repeat(np.arange(len(events)), n)
         drawn = fitted.draw(events, n, seed).reshape(len(row), -1)
         complete = filled(fitted, table.take(row), drawn)  # cells that are there come back as they were

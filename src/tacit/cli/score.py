@@ -36,7 +36,7 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
         write_result("score", columns, output, force=force, as_json=as_json, mean=figure.to_dict())
         note(str(figure))
         return
-    table, events = read_rows(rows, fitted.schema, "all", getattr(fitted, "covariates", None))
+    table, events = read_rows(rows, fitted.schema, "all", getattr(fitted, "covariates", None), roles=True)
     over: dict[str, Any] = {"weight": events.weight, "groups": events.group}
     if sort_of(fitted) == "latent":
         from tacit.workflow.latent_figures import judge_latent

@@ -36,10 +36,13 @@ def check_outputs(*paths: str | None, force: bool, stdout: bool = True) -> None:
             raise OutputError("cannot be written: there is no such folder.", where=path, mend="Make the folder.")
 
 
-def read_rows(path: str, schema: Schema, require: Literal["all", "any"], covariates: Any = None) -> tuple[Table, Rows]:
+def read_rows(
+    path: str, schema: Schema, require: Literal["all", "any"], covariates: Any = None, *, roles: bool = False
+) -> tuple[Table, Rows]:
     """A table and its rows as the model reads them; what was noticed goes to stderr.
 
-    Of a model with `covariates` the rows hold theirs, and with "any" they need no other column.
+    Of a model with `covariates` the rows hold theirs, and with "any" they need no other column. With `roles` weights
+    and groups are read, for means over rows; where a column of them is absent, none is.
     """
     import numpy as np
 
@@ -48,11 +51,14 @@ def read_rows(path: str, schema: Schema, require: Literal["all", "any"], covaria
 
     table = read_table(path)
     held = [column.name for column in schema.columns if column.role in ("weight", "group", "time")]
+    absent = [name for name in held if name not in table.names]
+    if roles and absent:
+        note(f"the table lacks {', '.join(absent)}: all rows count alike, and errors are over rows")
     if covariates is not None and require == "any" and not set(schema.names) & set(table.names):
         n = len(table)
         rows = Rows(np.full((n, schema.layout.width), np.nan), np.zeros(n), np.ones(n))
     else:
-        rows = encode(schema, table, require=require, roles=all(name in table.names for name in held))
+        rows = encode(schema, table, require=require, roles=roles and not absent)
     found = None if covariates is None else covariates.encode(table)
     for finding in (*rows.findings, *(found.findings if found is not None else ())):
         if finding.code != "extra-columns":

@@ -99,7 +99,8 @@ def verdict(record: dict[str, Any]) -> Iterator[str]:
     yield from textwrap.wrap(f"{told['status']}: {told['text']} {told.get('kept', '')}".strip(), 100)
     if "agreement" in record:
         agreement = record["agreement"]
-        yield f"segments of {agreement['of']} agree: adjusted Rand index {agreement['ari']:.2f} (1 is the same)"
+        what = "components" if record["selection"].get("n_segments") is None else "segments"
+        yield f"{what} of {agreement['of']} agree: adjusted Rand index {agreement['ari']:.2f} (1 is the same)"
 
 
 def warned(record: dict[str, Any]) -> Iterator[str]:

@@ -23,6 +23,7 @@ Level = str | int | float | bool
 
 CONTINUOUS: tuple[Kind, ...] = ("real", "positive", "zero-inflated")
 LOGGED: tuple[Kind, ...] = ("positive", "zero-inflated")
+CHOSEN = "chosen by you"  # why a column has its kind
 CODED: tuple[Kind, ...] = ("binary", "categorical")
 
 

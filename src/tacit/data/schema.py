@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from tacit._errors import DataError, UsageError
-from tacit.data.column import Column, Role, fit_column
+from tacit.data.column import CHOSEN, Column, Role, fit_column
 from tacit.data.facts import Facts
 from tacit.data.kinds import KINDS, Kind, infer_kind
 from tacit.data.layout import Layout
@@ -70,10 +70,10 @@ class Schema:
             if name in dropped:
                 continue
             if name in ignored:
-                columns.append(Column(name, "id", "ignored", table.dtype(name), why="chosen by you"))
+                columns.append(Column(name, "id", "ignored", table.dtype(name), why=CHOSEN))
             elif name in roles:
                 kind: Kind = "real" if roles[name] == "weight" else "id"
-                columns.append(Column(name, kind, roles[name], table.dtype(name), why="chosen by you"))
+                columns.append(Column(name, kind, roles[name], table.dtype(name), why=CHOSEN))
             else:
                 columns.append(_inferred(table, name, chosen.get(name)))
         schema = cls(tuple(columns))
@@ -163,7 +163,7 @@ class Schema:
 
 def _inferred(table: Table, name: str, chosen: str | None) -> Column:
     if chosen is not None:
-        kind, why = check_kind(chosen, name), "chosen by you"
+        kind, why = check_kind(chosen, name), CHOSEN
     else:
         kind, why = infer_kind(Facts.of(table, name), table)
     if kind == "id":

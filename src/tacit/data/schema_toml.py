@@ -42,7 +42,7 @@ def write_toml(schema: Schema) -> str:
 
 def _entries(column: Column) -> dict[str, Any]:
     entries: dict[str, Any] = {"kind": column.kind, "why": column.why}
-    if column.role != "model":
+    if column.role != "model" and (column.kind, column.role) != ("id", "ignored"):  # so that an edited kind counts
         entries["role"] = column.role
     entries["dtype"] = column.dtype
     if column.kind in CODED:

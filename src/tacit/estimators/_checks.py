@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import validate_data
 
@@ -39,6 +39,18 @@ def training_rows(
         if len(X) < fewest:
             raise DataError(f"{len(X)} row has a positive weight.", where="sample_weight", mend="Give more rows.")
     return X, weight
+
+
+def group_labels(groups: ArrayLike, n: int) -> Int[np.ndarray, " n"]:
+    """Codes of the groups of n rows; raises `DataError` for another number of labels, or a missing one."""
+    labels = np.asarray(groups)
+    if labels.shape != (n,):
+        raise DataError(f"shape {labels.shape} for {n} rows.", where="groups", mend="Give one label a row.")
+    missing = [label is None or label != label for label in labels.tolist()]
+    if any(missing):
+        mend = "Give it one, or leave the row out."
+        raise DataError(f"row {missing.index(True)} has no label.", where="groups", mend=mend)
+    return np.unique(labels, return_inverse=True)[1].reshape(-1)
 
 
 def check_rate(rate: float) -> None:

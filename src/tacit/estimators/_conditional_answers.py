@@ -37,6 +37,7 @@ class ConditionalAnswers:
 
     model_: ConditionalTable
     exact_: ConditionalTable | None
+    compare_exact: bool
     n_features_in_: int
 
     def predict(self, X: Any) -> np.ndarray:
@@ -127,7 +128,8 @@ class ConditionalAnswers:
             twin = judge(self.exact_, x, events, **over).log_likelihood
             return [*figures, replace(twin, name=TRAINED_EXACTLY)]
         if is_relaxed(self.model_):
-            note = f"for {TRAINED_EXACTLY}, fit with compare_exact=True"
+            how = "is not kept in model files" if self.compare_exact else "needs a fit with compare_exact=True"
+            note = f"{TRAINED_EXACTLY}: {how}"
             figures[-1] = replace(figures[-1], note=note)
         return figures
 
@@ -154,7 +156,7 @@ class ConditionalAnswers:
         name = self._one(target)
         observed = read_targets(self, y, names=self.model_.targets).numbers(name)
         over: dict[str, Any] = {"weight": check_weight(sample_weight, len(observed)), "groups": groups}
-        return calibrate(self._numbers(X, name), observed, reference=self.model_.reference(), seed=0, **over)
+        return calibrate(self._numbers(X, name), observed, reference=self.model_.schema.reference(), seed=0, **over)
 
     def far(self, X: Any) -> Bool[np.ndarray, " n"]:
         """Which rows have a covariate far outside the training range: more than one s.d. beyond it."""

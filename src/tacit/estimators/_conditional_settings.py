@@ -20,7 +20,6 @@ from tacit.workflow.conditional_search import candidates_for
 
 GRADIENTS: dict[str, type[AbstractGradient]] = {"enumeration": Enumeration, "pathwise": Pathwise}
 FAST_STEPS = 300
-REGRESSIONS = (1, 2, 3, 4, 5)  # numbers of components that inference="em" compares
 
 _POSITIVE = Interval(Real, 0.0, None, closed="neither")
 _NOT_NEGATIVE = Interval(Real, 0.0, None, closed="left")
@@ -45,6 +44,7 @@ CONDITIONAL_MIXTURE: dict[str, list[Any]] = {
     "max_iter": [_COUNT, None],
     "validation_fraction": [Interval(Real, 0.0, 1.0, closed="left")],
     "n_iter_no_change": [_COUNT, None],
+    "calibrate": ["boolean"],
     "weight_decay": [_NOT_NEGATIVE, None],
     "input_noise": [_NOT_NEGATIVE, None],
     "target_noise": [_NOT_NEGATIVE, None],
@@ -69,8 +69,6 @@ def plan_of(given: Any) -> Plan:
     fast = given.preset == "fast"
     layers, width = _layers(given.hidden_layer_sizes)
     ks = _numbers(given.n_components)
-    if given.inference == "em" and not ks and given.search is not None and not fast:
-        ks = list(REGRESSIONS)
     set_by_user: dict[str, Any] = {
         "k": ks[0] if ks else None,
         "width": width,
@@ -83,9 +81,11 @@ def plan_of(given: Any) -> Plan:
     }
     known = {name: value for name, value in set_by_user.items() if value is not None}
     free = tuple(name for name in set_by_user if name not in known and name != "steps")
-    search = None if fast or given.inference == "em" else given.search
+    search = None if fast else given.search
     base = replace(Candidate(), **known)
-    candidates, of_many = candidates_for(search, base, free=free, latent=given.latent, ks=tuple(ks))
+    candidates, of_many = candidates_for(
+        search, base, free=free, latent=given.latent, inference=given.inference, ks=tuple(ks)
+    )
     kl = given.kl
     if kl == "auto":
         kl = "closed" if given.objective == "elbo" else "sampled"
@@ -108,23 +108,15 @@ def plan_of(given: Any) -> Plan:
         max_epochs=given.max_iter,
         n_members=1 if fast else given.n_members,
         validation_fraction=float(given.validation_fraction),
+        calibrate=given.calibrate,
         patience=given.n_iter_no_change,
         optimizer=given.optimizer,
         gradient=GRADIENTS[gradient]() if isinstance(gradient, str) else gradient,
         candidates=candidates,
         of_many=of_many,
     )
-    _check(plan)
+    plan.check_latent(dequantise=given.dequantise)
     return plan
-
-
-def _check(plan: Plan) -> None:
-    if plan.latent == "concrete" and plan.inference != "exact":  # q of a Concrete latent is always amortised
-        mend = "Leave inference out, or use latent='categorical'."
-        raise UsageError(f"is for a categorical latent, not {plan.inference!r}.", where="inference", mend=mend)
-    if plan.gradient is not None and plan.latent == "categorical" and plan.inference != "amortised":
-        mend = "Leave it out, or use inference='amortised'."
-        raise UsageError("nothing is sampled where the latent is summed out.", where="gradient", mend=mend)
 
 
 def _numbers(n_components: Any) -> list[int]:

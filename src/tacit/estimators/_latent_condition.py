@@ -24,8 +24,8 @@ class ConditionedLatent:
     """`p(other columns | given)` of a deep model: what `VAE.condition` and `DiscreteVAE.condition` return.
 
     `kind` says whether draws are "exact" (the states of z are listed) or an "estimate": z is chosen out of weighted
-    draws, half of q and half of the prior, and then moved by Metropolis steps. Raises `UsageError` for unknown columns
-    and levels, `DataError` for values that do not suit their column.
+    draws, half of q and half of the prior, and a normal one then moved by Metropolis steps. Raises `UsageError` for
+    unknown columns and levels, `DataError` for values that do not suit their column.
     """
 
     def __init__(self, estimator: Any, given: Mapping[str, Any], x: np.ndarray | None) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
-from tacit._errors import DataError, TacitWarning
+from tacit._errors import TacitWarning
 from tacit.data.check import check
 from tacit.data.findings import Finding
 from tacit.estimators import _tables
-from tacit.estimators._checks import check_weight
+from tacit.estimators._checks import check_weight, group_labels
 from tacit.estimators._latent_answers import LatentAnswers
 from tacit.estimators._latent_covariates import inputs_of, read_covariates
 from tacit.estimators._random import seed_of
@@ -49,9 +49,7 @@ class LatentFitting(LatentAnswers):
         seed = seed_of(self.random_state)
         self._kind, table = _tables.kind_of(X), _tables.read(self, X, reset=True)
         weight = check_weight(sample_weight, len(table))
-        labels = None if groups is None else np.asarray(groups)
-        if labels is not None and labels.shape != (len(table),):
-            raise DataError(f"shape {labels.shape}.", where="groups", mend="Give one label a row.")
+        labels = None if groups is None else group_labels(groups, len(table))
         beside = None if covariates is None else read_covariates(covariates, len(table))
         if weight is not None and not weight.all():
             counted = np.flatnonzero(weight)

@@ -11,7 +11,7 @@ import optax
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from tacit._errors import UsageError
-from tacit.gradients import AbstractGradient, Enumeration
+from tacit.gradients import AbstractGradient, Enumeration, StickingTheLanding
 from tacit.gradients.names import gradient_named
 from tacit.inference.optimizers import RULES, AbstractOptimizer
 from tacit.networks import ACTIVATIONS
@@ -22,6 +22,7 @@ from tacit.workflow.latent_plan import Training
 from tacit.workflow.latent_rows import LIKELIHOODS
 
 FAST_STEPS = 200
+WEIGHED = 5  # draws of an importance-weighted bound, unless told
 FAST_WIDTHS = (16,)
 
 _POSITIVE = Interval(Real, 0.0, None, closed="neither")
@@ -34,7 +35,7 @@ LATENT: dict[str, list[Any]] = {
     "scale_floor": [_POSITIVE],
     "beta": [_NOT_NEGATIVE],
     "free_bits": [_NOT_NEGATIVE],
-    "n_mc_samples": [_COUNT],
+    "n_mc_samples": [_COUNT, None],
     "network": [StrOptions(set(get_args(Network)))],
     "image": [tuple, list, None],
     "hidden_layer_sizes": ["array-like"],
@@ -98,9 +99,24 @@ def gradient_of(gradient: str | AbstractGradient) -> AbstractGradient:
     return gradient_named(gradient)
 
 
-def samples_of(gradient: AbstractGradient, n_mc_samples: int) -> int:
-    """Draws a row: listing takes the expectation of one."""
-    return 1 if isinstance(gradient, Enumeration) else int(n_mc_samples)
+def samples_of(given: Any, gradient: AbstractGradient, usual: int) -> int:
+    """Draws a row, `usual` of the ELBO unless told: listing takes the expectation of one.
+
+    Raises `UsageError` for an importance-weighted bound of one draw, which is the ELBO, and for a gradient that is
+    biased for it.
+    """
+    if given.objective != "iwae":
+        return 1 if isinstance(gradient, Enumeration) else int(given.n_mc_samples or usual)
+    if isinstance(gradient, StickingTheLanding):
+        mend = "Use gradient='dreg' or 'pathwise', or objective='elbo'."
+        raise UsageError(
+            "sticking the landing is biased for an importance-weighted bound.", where="gradient", mend=mend
+        )
+    draws = WEIGHED if given.n_mc_samples is None else int(given.n_mc_samples)
+    if draws < 2:
+        mend = f"Use n_mc_samples={WEIGHED}, or objective='elbo'."
+        raise UsageError("of one draw the importance-weighted bound is the ELBO.", where="n_mc_samples", mend=mend)
+    return draws
 
 
 def _widths(sizes: Sequence[int]) -> tuple[int, ...]:

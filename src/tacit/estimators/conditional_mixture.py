@@ -17,9 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 from tacit import persistence
 from tacit._errors import DataError, TacitWarning
 from tacit.data.check import check
-from tacit.data.findings import Finding
 from tacit.estimators import _tables
-from tacit.estimators._checks import check_weight
+from tacit.estimators._checks import check_weight, group_labels
 from tacit.estimators._conditional_answers import ConditionalAnswers
 from tacit.estimators._conditional_settings import CONDITIONAL_MIXTURE, plan_of
 from tacit.estimators._density import CheckedEstimator
@@ -30,9 +29,10 @@ from tacit.inference.fit import quiet
 from tacit.workflow.conditional_aside import Judged
 from tacit.workflow.conditional_figures import is_relaxed
 from tacit.workflow.conditional_file import conditional_manifest
-from tacit.workflow.conditional_fit import FittedConditional, Task, cut, fit_conditional
+from tacit.workflow.conditional_findings import of_training
+from tacit.workflow.conditional_fit import FittedConditional, cut, fit_conditional
 from tacit.workflow.conditional_job import NOTHING, ConditionalJob, exactly
-from tacit.workflow.conditional_plan import Candidate
+from tacit.workflow.conditional_plan import Candidate, Plan
 from tacit.workflow.conditional_record import conditional_record
 from tacit.workflow.conditional_table import ConditionalTable
 from tacit.workflow.dequantise import dequantised
@@ -46,8 +46,8 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         log p(y | x) = log 1/m sum_members sum_z p(z | x) p(y | z, x)
 
     in nats a row and the units of y. The latent z is a category that is summed out exactly, or a Concrete (relaxed)
-    category. Networks give the weights and the components; an ensemble of them, each of which set rows of its own
-    aside to judge its epochs, answers as one mixture. Settings that are left open compete on those rows (`search`).
+    category. Networks give the weights and the components; an ensemble of them, each of which set rows aside to judge
+    its epochs, answers as one mixture. Settings that are left open compete on those rows (`search`).
 
     X may be a pandas, polars or Arrow frame, a dict of arrays, or an array (n, d), with missing cells and columns of
     categories; y (n,), (n, t), a Series, frame or dict. A real or positive target has normal components (of its
@@ -76,6 +76,8 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         max_iter: epochs; None for the default number of steps.
         validation_fraction: share of the rows that each member sets aside.
         n_iter_no_change: epochs without a better one after which a member stops; None for none.
+        calibrate: widen or narrow all normal components by one factor, `spread_`, which the rows set aside tell. Not
+            of shared components, nor with inference="em" or "amortised", nor of a Concrete latent.
         prior_temperature, posterior_temperature: of a Concrete latent; the second is learned where None.
         anneal: multiples of the prior temperature to train at before the last training, which is at it.
         objective: "elbo" or "iwae", where the latent is sampled; kl: "closed", "sampled", or "auto" (closed for the
@@ -95,6 +97,7 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         verdict_, converged_, n_iter_: how training ended, and the most epochs of a member.
         scale_floor_, scale_ceiling_: least and greatest s.d. (t,) of a component, in the units of the targets (of the
             logarithm if positive); None for targets without a scale, the second also for inference="em".
+        spread_: the factor that `calibrate` put on all scales; 1 where it put none.
         findings_: what a person should know about the table and the fit.
         n_features_in_, feature_names_in_: of X.
 
@@ -135,6 +138,7 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         max_iter: int | None = None,
         validation_fraction: float = 0.1,
         n_iter_no_change: int | None = None,
+        calibrate: bool = True,
         weight_decay: float | None = None,
         input_noise: float | None = None,
         target_noise: float | None = None,
@@ -170,6 +174,7 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         self.max_iter = max_iter
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.calibrate = calibrate
         self.weight_decay = weight_decay
         self.input_noise = input_noise
         self.target_noise = target_noise
@@ -201,7 +206,7 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         targets = read_targets(self, y, taken=features.names)
         table = joined(features, targets)
         weight = check_weight(sample_weight, len(table))
-        labels = _labels(groups, len(table))
+        labels = None if groups is None else group_labels(groups, len(table))
         if weight is not None and not weight.all():
             counted = np.flatnonzero(weight)
             table, weight = table.take(counted), weight[counted]
@@ -226,9 +231,11 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
             support=self.target_support,  # type: ignore[arg-type]
             dequantise=self.dequantise,
         )
-        self._publish(fitted, task)
+        self._publish(fitted, plan)
+        checked = check(table, schema)
+        self.findings_ += [finding for finding in checked.findings if finding.code == "constant"]
         self.record_ = conditional_record(
-            task, schema, check(table, schema), job, fitted, NOTHING, title=table.source, pictures=False
+            task, schema, checked, job, fitted, NOTHING, title=table.source, pictures=False
         )
         self._manifest = {
             **conditional_manifest(fitted.model, self.record_, schema),
@@ -238,7 +245,7 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
                 "parameters": {name: _plain(value) for name, value in self._parameters(seed).items()},
             },
         }
-        for finding in (*task.findings, *fitted.findings):
+        for finding in fitted.findings:
             if finding.severity == "warning":
                 warnings.warn(str(finding), TacitWarning, stacklevel=3)
         judged = np.isfinite(fitted.members.validation).any()
@@ -255,7 +262,7 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         check_is_fitted(self)
         persistence.save(self.model_, path, manifest=self._manifest, force=force)
 
-    def _publish(self, fitted: FittedConditional, task: Task) -> None:
+    def _publish(self, fitted: FittedConditional, plan: Plan) -> None:
         members, model = fitted.members, fitted.model
         self._answer_with(model)
         self.members_ = [_told(one) for one in members.judged]
@@ -264,24 +271,11 @@ class ConditionalMixture(ConditionalAnswers, RegressorMixin, CheckedEstimator):
         words = set(chosen.verdicts)
         self.verdict_ = next((word for word in WORST_FIRST if word in words), "converged")
         self.converged_, self.n_iter_ = self.verdict_ == "converged", max(chosen.epochs)
-        self.findings_ = [*task.findings, *model.covariates.findings, *self._of_fit(fitted, len(task.counted))]
-
-    def _of_fit(self, fitted: FittedConditional, n: int) -> list[Finding]:
-        found = list(fitted.findings)
-        if fitted.members.skipped:
-            message = f"{fitted.members.skipped} gradient steps were not finite and not taken."
-            found.append(Finding("warning", "skipped-steps", message, mend="Lower the learning rate."))
-        if self.verdict_ == "non-finite":
-            message = "A member of the ensemble never had a finite objective."
-            found.append(Finding("warning", "non-finite", message, mend="Lower the learning rate."))
-        if np.isnan(fitted.members.validation).all() and self.inference != "em":
-            message = f"None of the {n} rows was set aside: settings and epochs were judged on the rows of training."
-            found.append(Finding("warning", "no-validation", message, mend="Give more rows."))
-        return found
+        self.findings_ = [*model.covariates.findings, *of_training(fitted, plan)]
 
     def _answer_with(self, model: ConditionalTable) -> None:
         self.model_, self.target_names_ = model, list(model.targets)
-        self.scale_floor_, self.scale_ceiling_ = model.floors(), model.ceilings()
+        self.scale_floor_, self.scale_ceiling_, self.spread_ = model.floors(), model.ceilings(), model.spread
         self.component_labels_ = model.component_labels()
 
     def _parameters(self, seed: int) -> dict[str, Any]:
@@ -302,16 +296,6 @@ def _told(judged: Judged) -> dict[str, Any]:
     """A candidate as a row of a table."""
     settings = asdict(judged.candidate)
     return {**settings, "figure": judged.figure, "verdicts": list(judged.verdicts), "epochs": list(judged.epochs)}
-
-
-def _labels(groups: ArrayLike | None, n: int) -> np.ndarray | None:
-    """Codes of groups (n,), or DataError."""
-    if groups is None:
-        return None
-    labels = np.asarray(groups)
-    if labels.shape != (n,):
-        raise DataError(f"shape {labels.shape}.", where="groups", mend="Give one label a row.")
-    return np.unique(labels, return_inverse=True)[1].reshape(-1)
 
 
 def _is_plain(value: Any) -> bool:

@@ -60,7 +60,7 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
         gradient: the name of an estimator ("leave-one-out", "enumeration", "reinforce", "disarm", ...) or an object of
             `tacit.gradients`.
         objective: "elbo" or "iwae"; kl: of the ELBO "closed", "sampled" or "auto" (closed where it can be).
-        n_mc_samples: draws of the code a row and step.
+        n_mc_samples: draws of the code a row and step; None for 2, or 5 of an importance-weighted bound.
         prior: "uniform", "learned" (factorised), or "autoregressive" (each latent given those before it, by a masked
             network; the KL divergence is then sampled).
         beta: weight of the KL divergence; free_bits: nats of it a latent may have for nothing. With other than 1 and 0
@@ -120,7 +120,7 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
         gradient: str | AbstractGradient = "leave-one-out",
         objective: str = "elbo",
         kl: str = "auto",
-        n_mc_samples: int = 2,
+        n_mc_samples: int | None = None,
         prior: str = "uniform",
         beta: float = 1.0,
         free_bits: float = 0.0,
@@ -270,7 +270,7 @@ def plan_of(given: Any) -> LatentPlan:
         name=NAME,
         objective=objective_of(given),
         gradient=gradient,
-        num_samples=samples_of(gradient, given.n_mc_samples),
+        num_samples=samples_of(given, gradient, 2),
         prior=given.prior,
         scale=given.scale,
         scale_floor=float(given.scale_floor),

@@ -18,13 +18,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from tacit import persistence
-from tacit._errors import DataError, UsageError
+from tacit._errors import UsageError
 from tacit.data.check import check
 from tacit.data.encode import encode
 from tacit.data.schema import Schema
 from tacit.estimators import _tables
 from tacit.estimators._answers import TableAnswers
-from tacit.estimators._checks import check_code, check_weight
+from tacit.estimators._checks import check_code, check_weight, group_labels
 from tacit.estimators._density import DensityEstimator
 from tacit.estimators._random import seed_of
 from tacit.inference.fit import Progress, quiet
@@ -141,9 +141,7 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
         """
         kind, table = _tables.kind_of(X), _tables.read(self, X, reset=True)
         weight = check_weight(sample_weight, len(table))
-        labels = None if groups is None else np.asarray(groups)
-        if labels is not None and labels.shape != (len(table),):
-            raise DataError(f"shape {labels.shape}.", where="groups", mend="Give one label a row.")
+        labels = None if groups is None else group_labels(groups, len(table))
         if weight is not None and not weight.all():
             counted = np.flatnonzero(weight)
             table, weight = table.take(counted), weight[counted]

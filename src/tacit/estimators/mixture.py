@@ -27,7 +27,7 @@ from tacit.data.table import Table
 from tacit.estimators import _tables
 from tacit.estimators._answers import ComponentAnswers
 from tacit.estimators._candidates import numbers
-from tacit.estimators._checks import check_weight
+from tacit.estimators._checks import check_weight, group_labels
 from tacit.estimators._density import DensityEstimator
 from tacit.estimators._random import seed_of
 from tacit.inference.fit import Progress, Settings, quiet
@@ -145,11 +145,12 @@ class Mixture(ComponentAnswers, DensityEstimator):
         do the same.
         """
         kind, table = _tables.kind_of(X), _tables.read(self, X, reset=True)
-        weight = check_weight(sample_weight, len(table))
+        n = len(table)
+        weight = check_weight(sample_weight, n)
         counted = np.arange(len(table)) if weight is None else np.flatnonzero(weight)
         table = table.take(counted) if len(counted) < len(table) else table
         schema = self._schema(table)
-        rows = _weighted(encode(schema, table), weight, groups, counted)
+        rows = _weighted(encode(schema, table), weight, groups, counted, n)
         job = self._job(rows)
         fitted = fit_table(schema, rows, job, progress=self._progress())
         self._kind = kind
@@ -189,7 +190,7 @@ class Mixture(ComponentAnswers, DensityEstimator):
         """
         table = self._table(X)
         weight = check_weight(sample_weight, len(table))
-        rows = _weighted(encode(self.schema_, table), weight, groups, np.arange(len(table)))
+        rows = _weighted(encode(self.schema_, table), weight, groups, np.arange(len(table)), len(table))
         settings = Settings(max_steps=self.max_iter, tolerance=self.tol)
         return bootstrap(
             self.model_,
@@ -283,16 +284,11 @@ def _described(model: TableMixture, found: dict[str, Any]) -> Mixture:
     return mixture
 
 
-def _weighted(rows: Rows, weight: np.ndarray | None, groups: ArrayLike | None, counted: np.ndarray) -> Rows:
-    """The rows with weights and groups that came beside the table; `counted` are the places of its rows in them."""
+def _weighted(rows: Rows, weight: np.ndarray | None, groups: ArrayLike | None, counted: np.ndarray, n: int) -> Rows:
+    """The rows with weights and groups that came beside a table of n; `counted` are the places of its rows in them."""
     if weight is not None:
         rows = replace(rows, weight=rows.weight * weight[counted])
-    if groups is None:
-        return rows
-    labels = np.asarray(groups)
-    if labels.ndim != 1 or len(labels) <= int(counted.max()):
-        raise DataError(f"shape {labels.shape}.", where="groups", mend="Give one label a row.")
-    return replace(rows, group=np.unique(labels[counted], return_inverse=True)[1].reshape(-1))
+    return rows if groups is None else replace(rows, group=group_labels(groups, n)[counted])
 
 
 def _print(stage: str, done: int, total: int) -> None:

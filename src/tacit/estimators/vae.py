@@ -61,7 +61,7 @@ class VAE(  # type: ignore[misc]  # `evaluate` gives several figures
         objective: "elbo" or "iwae"; kl: of the ELBO "closed", "sampled" or "auto" (closed where it can be).
         gradient: "pathwise", "sticking-the-landing" (ELBO with kl="sampled"), "doubly-reparameterised" (iwae),
             "reinforce", or an object of `tacit.gradients`.
-        n_mc_samples: draws of z a row and step.
+        n_mc_samples: draws of z a row and step; None for 1, or 5 of an importance-weighted bound.
         beta: weight of the KL divergence; free_bits: nats of it a latent may have for nothing. With other than 1 and 0
             training has another aim than density; figures stay those of the density.
         kl_warm_up: share of the steps over which beta rises to its value.
@@ -117,7 +117,7 @@ class VAE(  # type: ignore[misc]  # `evaluate` gives several figures
         objective: str = "elbo",
         kl: str = "auto",
         gradient: str | AbstractGradient = "pathwise",
-        n_mc_samples: int = 1,
+        n_mc_samples: int | None = None,
         beta: float = 1.0,
         free_bits: float = 0.0,
         kl_warm_up: float = 0.0,
@@ -261,13 +261,13 @@ def plan_of(given: Any) -> LatentPlan:
         name=NAME,
         objective=objective_of(given),
         gradient=gradient,
-        num_samples=samples_of(gradient, given.n_mc_samples),
+        num_samples=samples_of(given, gradient, 1),
         scale="sigmoid" if given.preset == "founding" else given.scale,
         scale_floor=float(given.scale_floor),
         training=training_of(given),
         network=given.network,
         image=checked_image(given.image),
-        residual_scale=given.scale == "shared",
+        residual_scale=given.scale == "shared" and given.objective == "elbo",
         warm_up=float(given.kl_warm_up),
         prior=given.prior,
         prior_components=int(given.prior_components),

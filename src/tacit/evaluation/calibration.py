@@ -117,9 +117,10 @@ def calibrate(
     if not len(values):
         raise UsageError("no row is left to average.", where="calibration", mend="Give a row of positive weight.")
     _check_levels(coverages, quantiles)
+    kind: Any = p.kind
 
     def mean(name: str, each: ArrayLike, unit: str = units, reference: str = "") -> Result:
-        return mean_result(name, each, weight=weight, groups=groups, units=unit, reference=reference)
+        return mean_result(name, each, weight=weight, groups=groups, kind=kind, units=unit, reference=reference)
 
     u = pit(p, values, rng=np.random.default_rng(seed))
     histogram = pit_histogram(u, weight=weight, groups=groups)

@@ -72,7 +72,7 @@ class LatentUse:
     def remedy(self) -> str:
         """What to try; empty where nothing is wrong."""
         return {
-            "collapsed": "Try fewer hidden units, beta below 1, free_bits of about 0.1 a latent, or another seed.",
+            "collapsed": "Try fewer hidden units, another seed, or, of the ELBO, beta below 1 or free_bits near 0.1.",
             "partly collapsed": f"{max(int(self.active.sum()), 1)} latents would do; free_bits brings more into use.",
             "in use": "",
         }[self.verdict]

@@ -96,7 +96,7 @@ def findings(k_hat: Float[np.ndarray, " n"], share: Float[np.ndarray, " n"], dra
         "by more than its errors say."
     )
     mend = (
-        f"Use more draws (n_mc_samples={4 * draws}), train longer or q with more hidden units; one or two normal "
-        "latents, and up to 65,536 states, need no draws."
+        f"Judge with more draws (in Python evaluate(X, n_mc_samples={4 * draws})), train longer or q with more hidden "
+        "units; one or two normal latents, and up to 65,536 states, need no draws."
     )
     return [Finding("warning", "importance-weights", message, mend=mend)]

@@ -246,7 +246,7 @@ def _choose(
 ) -> Selection:
     if len(candidates) == 1:
         k = candidates[0].k
-        return Selection("fixed", "the number of components was given", candidates, k, k)
+        return Selection("fixed", "the only number of components that was tried", candidates, k, k)
     if method == "segments":
         best, n_segments = min(candidates, key=lambda c: c.bic).k, min(candidates, key=lambda c: c.icl).k
         rule = "components by the smallest BIC, merged into as many segments as the smallest ICL has components"

@@ -146,3 +146,18 @@ def jackknife(log_w: Float[np.ndarray, "n s"]) -> Float[np.ndarray, " n"]:
 def log_mean(log_w: Float[np.ndarray, "*n s"]) -> Float[np.ndarray, " *n"]:
     """`log 1/s sum_s w_s`."""
     return logsumexp(log_w, axis=-1) - np.log(log_w.shape[-1])
+
+
+def error_of_mean(log_weights: Float[np.ndarray, "n s"], values: Float[np.ndarray, "n s m"]) -> Float[np.ndarray, " n"]:
+    """The standard error over draws of the self-normalised mean, of the most doubtful of m numbers.
+
+        se² = sum_s r_s² (v_s - sum_s r_s v_s)²
+
+    >>> print(error_of_mean(np.log([[0.25, 0.25, 0.5]]), np.array([[[1.0], [1.0], [0.0]]])).round(4))
+    [0.3062]
+    """
+    share = np.exp(log_weights)[..., None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.sum(share * values, axis=1, keepdims=True)
+        squares = np.sum((share * (values - mean)) ** 2, axis=1)
+    return np.sqrt(np.where(np.isnan(squares), np.inf, squares).max(axis=1))

@@ -14,7 +14,7 @@ from tacit.plots.style import FAINT, INK, MODEL, ROWS, SMALL, SOFT, tidy
 
 _CRITERIA = {
     "density": ("cv", "cross-validated log-likelihood\n(nats a row)"),
-    "segments": ("icl", "ICL (nats, lower is better)"),
+    "segments": ("bic", "BIC (nats, lower is better)"),
 }
 
 

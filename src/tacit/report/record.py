@@ -206,6 +206,7 @@ class Record(TypedDict, total=False):
     targets: list[str]
     covariates: list[str]
     n_members: int
+    spread: float
     k: int
     verdict: Verdict
     warnings: list[Warned]

@@ -19,6 +19,7 @@ from tacit.workflow.conditional_figures import judge
 from tacit.workflow.conditional_fit import CONTINUOUS, FittedConditional, Task, fit_conditional
 from tacit.workflow.conditional_job import LEVELS, ConditionalJob, Part, part_of, plain, predicted, staged
 from tacit.workflow.conditional_plan import Candidate, Plan
+from tacit.workflow.conditional_search import candidates_for
 from tacit.workflow.fit_table import Job
 from tacit.workflow.peers import Peer, boosted_normal, boosted_quantiles, has_ngboost, joint_mixture
 
@@ -60,10 +61,14 @@ def compare(
     """Every model that fits the targets, trained on the same rows and judged on the same others, the best first.
 
     The exact conditional mixture chooses its settings; relaxed ones take them over, with three components where it
-    chose one. `schema` is that of the whole table, `ks` the numbers of components that the joint mixture
+    chose one, and note their bound and the figure of their corners: with the exact one these are the four numbers of a
+    relaxed latent. `schema` is that of the whole table, `ks` the numbers of components that the joint mixture
     chooses from. Differences of log density, row by row, are to the better of the two plain baselines, whose name is
     given too. Raises `UsageError` without a held-out part.
     """
+    if job.plan.latent != "categorical" or job.plan.inference != "exact" or job.dequantise:
+        mend = "Leave out --set latent, inference and dequantise; tacit fit has them."
+        raise UsageError("every latent is compared, on the values as they are.", where="compare", mend=mend)
     if not job.holdout:
         raise UsageError("models are compared on held-out rows.", where="--holdout", mend="Choose a share such as 0.2.")
     counted = task.counted
@@ -94,15 +99,22 @@ def _conditional(
     def fit(name: str, plan: Plan) -> tuple[Answer, FittedConditional]:
         fitted = fit_conditional(learned, plan, seed=job.seed, progress=staged(progress, name))
         part = part_of(fitted.model, learned, heldout)
-        told = judge(fitted.model, part.x, part.rows)
+        told = judge(fitted.model, part.x, part.rows, **part.over)
         single = predicted(fitted.model, part.x, job.targets[0]) if len(job.targets) == 1 else None
-        return Answer(Peer(name, told.log_prob, single), told.kind), fitted
+        others = [one for one in told.figures if one is not told.log_likelihood]
+        note = "; ".join(f"{one.name} {one.value:.4g} ({one.kind})" for one in others)
+        return Answer(Peer(name, told.log_prob, single, note=f"has the {note}" if note else ""), told.kind), fitted
 
     exact, first = fit("conditional mixture", job.plan)
     answers = [exact]
+    continuous = learned.schema.modelled[0].kind in CONTINUOUS
+    if continuous:
+        lines, more = candidates_for("small", Candidate(), latent="categorical", inference="em")
+        em = replace(job.plan, inference="em", components="conditional", candidates=lines, of_many=more)
+        answers.append(fit("mixture of linear regressions", em)[0])
     chosen = relaxed_candidate(first.members.chosen)
-    for relaxation in ("mixture", "moments"):
-        if relaxation == "moments" and learned.schema.modelled[0].kind not in CONTINUOUS:
+    for relaxation in ("mixture", "moments", "network"):
+        if relaxation == "moments" and not continuous:
             continue
         plan = replace(job.plan.only(chosen), latent="concrete", inference="exact", relaxation=relaxation)
         diagonal = relaxation == "moments" and len(job.targets) > 1
@@ -149,13 +161,14 @@ def _scores(peer: Peer, part: Part, target: str) -> dict[str, Any]:
     y, units = part.table.numbers(target), f"units of {target}"
     losses = np.mean([pinball(y, at[:, j], level) for j, level in enumerate(LEVELS)], axis=0)
     low, high = (at[:, place] for place in _EDGES)
+    over: dict[str, Any] = {**part.over, "kind": "exact" if peer.prediction is None else peer.prediction.kind}
     found = {
-        "pinball": mean_result("mean pinball loss", losses, units=units, **part.over),
-        "coverage": mean_result("coverage of 90 % intervals", (low <= y) & (y <= high), units="of rows", **part.over),
-        "width": mean_result("mean width of 90 % intervals", high - low, units=units, **part.over),
+        "pinball": mean_result("mean pinball loss", losses, units=units, **over),
+        "coverage": mean_result("coverage of 90 % intervals", (low <= y) & (y <= high), units="of rows", **over),
+        "width": mean_result("mean width of 90 % intervals", high - low, units=units, **over),
     }
     if isinstance(peer.prediction, AbstractNumericPrediction):
-        found["crps"] = mean_result("CRPS", peer.prediction.crps(y), units=units, **part.over)
+        found["crps"] = mean_result("CRPS", peer.prediction.crps(y), units=units, **over)
     return found
 
 

@@ -21,7 +21,7 @@ from tacit.data.split import folds as deal_folds
 from tacit.evaluation.result import Kind, Result, mean_result
 from tacit.models.predictive import predictive
 from tacit.training import Fitted, Population
-from tacit.workflow.conditional_plan import Candidate, Plan
+from tacit.workflow.conditional_plan import TOGETHER, Candidate, Plan
 
 FEWEST = 10  # rows below which none are set aside to judge epochs
 
@@ -62,7 +62,7 @@ def set_aside(rows: Rows, plan: Plan) -> tuple[np.ndarray, Population]:
     if min(n, units) >= FEWEST and plan.validation_fraction > 0:
         n_folds = min(max(round(1 / plan.validation_fraction), 2), units)
         dealt = deal_folds(n, n_folds, seed=plan.seed, group=group, time=time)
-        together = plan.n_scouts if len(plan.candidates) > 1 else 1
+        together = min(TOGETHER, plan.n_members)
         for member in range(plan.n_members):
             held[counted, member] = dealt == (n_folds - 1 - max(member - together + 1, 0)) % n_folds
     places = [(np.setdiff1d(counted, np.flatnonzero(one)), np.flatnonzero(one)) for one in held.T]

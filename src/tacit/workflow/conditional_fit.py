@@ -28,6 +28,7 @@ from tacit.workflow.conditional_aside import Rows
 from tacit.workflow.conditional_members import Members, train_members
 from tacit.workflow.conditional_plan import Candidate, Plan
 from tacit.workflow.conditional_regressions import train_regressions
+from tacit.workflow.conditional_spread import has_spread, spread
 from tacit.workflow.conditional_table import ConditionalTable
 from tacit.workflow.conditional_targets import (
     CONTINUOUS,
@@ -57,7 +58,10 @@ class Task:
 
 @dataclass(frozen=True)
 class FittedConditional:
-    """The model that is kept, the members it is made of, and the places of the rows that trained and that judge."""
+    """The model that is kept, the members it is made of, and the places of the rows that trained and that judge.
+
+    `findings` are of the targets as they were learned from, and of the training.
+    """
 
     model: ConditionalTable
     members: Members
@@ -137,7 +141,9 @@ def fit_conditional(
         judged = model
         again = plan.only(members.chosen)
         model, members, findings = _fit(task, again, counted, seed, progress, members)
-    return FittedConditional(model, members, train, heldout, judged, time.perf_counter() - began, findings)
+    return FittedConditional(
+        model, members, train, heldout, judged, time.perf_counter() - began, (*task.findings, *findings)
+    )
 
 
 def _fit(
@@ -162,4 +168,7 @@ def _fit(
     )
     if chosen is not None:
         members = replace(members, judged=chosen.judged)
-    return ConditionalTable(schema, covariates, members.models, members.posteriors, task.cell), members, findings
+    model = ConditionalTable(schema, covariates, members.models, members.posteriors, task.cell)
+    if has_spread(model, plan):
+        model = replace(model, spread=spread(model, rows, members.held))
+    return model, members, findings

@@ -229,8 +229,10 @@ def _exact_twin(task: Task, job: ConditionalJob, fitted: FittedConditional, prog
 
 
 def exactly(plan: Plan) -> Plan:
-    """The plan with a categorical latent that is summed out."""
-    structure = replace(plan, latent="categorical", inference="exact", relaxation="mixture", gradient=None)
+    """The plan with a categorical latent that is summed out, its scales as they were trained, like those beside it."""
+    structure = replace(
+        plan, latent="categorical", inference="exact", relaxation="mixture", gradient=None, calibrate=False
+    )
     return replace(structure, objective="elbo", kl="closed", num_samples=1, anneal=())
 
 

@@ -39,6 +39,7 @@ class Members:
     judged: tuple[Judged, ...]
     training: np.ndarray  # mean bound of each epoch and member of the chosen candidate
     validation: np.ndarray
+    held: np.ndarray  # which rows each member set aside (n, members)
     skipped: int
     seconds: float
 
@@ -64,6 +65,7 @@ def train_members(rows: Rows, plan: Plan, make_family: Any, *, key: Key, progres
         tuple(judged),
         ensemble.training,
         ensemble.validation,
+        held,
         int(np.sum(ensemble.skipped)),
         ensemble.seconds,
     )

@@ -36,6 +36,7 @@ MANY_ROWS = 5000  # rows from which on batches are larger and candidates compete
 BATCHES = (64, 256)  # rows a step, of few and of many
 STEPS = (3000, 20000)  # of a training: the first where rows are few
 EPOCHS = 200  # of a training on many rows, as far as its steps lie between the two
+TOGETHER = 2  # members, the first ones, that set the same rows aside
 SHORTER = 4  # times that the trainings of a search among many rows are shorter
 
 
@@ -80,6 +81,7 @@ class Plan:
     max_epochs: int | None = None  # in place of the candidates' steps
     n_members: int = 5
     validation_fraction: float = 0.1
+    calibrate: bool = True  # scales of the members' mixture by the rows set aside, see `conditional_spread`
     patience: int | None = None
     optimizer: Any = "adam"
     gradient: Any = None
@@ -130,12 +132,24 @@ class Plan:
     @property
     def n_scouts(self) -> int:
         """Members of every candidate that compete; the others are of the chosen one alone."""
-        return min(2, self.n_members) if len(self.candidates) > 1 else self.n_members
+        return min(TOGETHER, self.n_members) if len(self.candidates) > 1 else self.n_members
 
     @property
     def exact(self) -> bool:
         """Whether the latent is summed out in training."""
         return self.latent == "categorical" and self.inference != "amortised"
+
+    def check_latent(self, *, dequantise: bool = False) -> None:
+        """Raise `UsageError` for a latent, an inference, a gradient and a noise that do not go together."""
+        if self.latent == "concrete" and self.inference != "exact":  # q of a Concrete latent is always amortised
+            mend = "Leave inference out, or use latent='categorical'."
+            raise UsageError(f"is for a categorical latent, not {self.inference!r}.", where="inference", mend=mend)
+        if self.gradient is not None and self.latent == "categorical" and self.inference != "amortised":
+            mend = "Leave it out, or use inference='amortised'."
+            raise UsageError("nothing is sampled where the latent is summed out.", where="gradient", mend=mend)
+        if dequantise and not self.exact:
+            mend = "Leave it out, or use latent='categorical', inference='exact'."
+            raise UsageError("a bound has no cells: the latent must be summed out.", where="dequantise", mend=mend)
 
     def check(self, family: AbstractFamily) -> None:
         """Raise `UsageError` for structures that make no sense."""
@@ -156,6 +170,10 @@ class Plan:
         if self.objective == "iwae" and self.kl == "closed":
             mend = "Use kl='sampled'."
             raise UsageError("an importance-weighted bound has no closed KL divergence.", where="kl", mend=mend)
+        if self.objective == "iwae" and self.num_samples < 2 and not self.exact:
+            mend = "Use 5 of them, or objective='elbo'."
+            what = "of one draw the importance-weighted bound is the ELBO."
+            raise UsageError(what, where="n_mc_samples", mend=mend)
 
 
 def build(key: Key, plan: Plan, candidate: Candidate, family: AbstractFamily, p: int, d: int) -> tuple[Any, Any]:

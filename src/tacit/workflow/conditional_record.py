@@ -17,6 +17,7 @@ from tacit.data.check import CheckReport
 from tacit.data.findings import Finding
 from tacit.data.schema import Schema
 from tacit.workflow.calibration_record import calibration_record
+from tacit.workflow.conditional_findings import of_training
 from tacit.workflow.conditional_fit import FittedConditional, Task
 from tacit.workflow.conditional_job import NAME, ConditionalJob, Worth
 from tacit.workflow.conditional_pictures import prediction_record
@@ -47,7 +48,13 @@ def conditional_record(
     """The record of a conditional fit; `schema` is that of the whole table, `command` what repeats it."""
     model, chosen = fitted.model, fitted.members.chosen
     heldout = [replace(one, message=f"Held-out rows: {one.message}") for one in worth.findings]
-    found = [*_findings(fitted, worth), *task.findings, *model.covariates.findings, *heldout, *checked.findings]
+    found = [
+        *_findings(fitted, worth),
+        *of_training(fitted, job.plan),
+        *model.covariates.findings,
+        *heldout,
+        *checked.findings,
+    ]
     unique = {(one.code, one.column, one.message): one for one in found if one.code not in _ABOUT_JOINT}
     ranked = sorted(unique.values(), key=lambda finding: _RANK[finding.severity])
     drawn = prediction_record(model, task.table.take(task.counted), seed=job.seed) if pictures else None
@@ -60,6 +67,7 @@ def conditional_record(
         "covariates": [covariate.column.name for covariate in model.covariates.columns],
         "k": chosen.k,
         "n_members": fitted.members.training.shape[1],
+        "spread": model.spread,
         "verdict": _verdict(fitted, job),
         "warnings": [{**one.to_dict(), "severity": "note" if one.severity == "note" else "warning"} for one in ranked],
         "data": _data(task, schema, checked, fitted),
@@ -156,9 +164,6 @@ def _findings(fitted: FittedConditional, worth: Worth) -> Iterator[Finding]:
     if 0 < len(fitted.heldout) < _FEW_HELDOUT:
         message = f"The held-out figures rest on {len(fitted.heldout)} rows only."
         yield Finding("warning", "few-heldout", message, mend="Give more rows.")
-    if fitted.members.skipped:
-        message = f"{fitted.members.skipped} gradient steps were not finite and not taken."
-        yield Finding("warning", "skipped-steps", message, mend="Lower it with --set learning_rate=0.001.")
 
 
 def _data(task: Task, schema: Schema, checked: CheckReport, fitted: FittedConditional) -> dict[str, Any]:

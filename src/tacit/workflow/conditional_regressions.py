@@ -63,8 +63,9 @@ def train_regressions(rows: Rows, plan: Plan, make_family: Any, *, key: Key, pro
     model = stack([as_experts(fit.mixture, families[ks.index(best)])])
     bounds = np.asarray(fit.bounds, float)[:, None]
     missing = np.full_like(bounds, np.nan)
+    nothing = np.zeros((len(rows), 1), bool)  # set aside
     return Members(
-        jax.tree.map(np.asarray, model), None, chosen, judged, bounds, missing, 0, time.perf_counter() - began
+        jax.tree.map(np.asarray, model), None, chosen, judged, bounds, missing, nothing, 0, time.perf_counter() - began
     )
 
 

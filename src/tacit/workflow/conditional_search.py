@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tacit.workflow.conditional_plan import Candidate, Latent, grid
+from tacit.workflow.conditional_plan import Candidate, Inference, Latent, grid
 
 SEARCHED = ("k", "width", "weight_decay", "noise", "target_noise", "floor")
+
+REGRESSIONS = (1, 2, 3, 4, 5)  # numbers of components that inference="em" compares
 
 # From sharp to smooth. Noise on covariates and targets decides most on small tables (see docs/decisions).
 SMALL: tuple[dict[str, Any], ...] = (
@@ -35,17 +37,20 @@ def candidates_for(
     *,
     free: tuple[str, ...] = SEARCHED,
     latent: Latent,
+    inference: Inference = "exact",
     ks: tuple[int, ...] = (),
 ) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
     """The candidates of a search for few and for many rows: those above in the settings that are `free`.
 
     Without a search (None) it is `base` alone. A relaxed category has one number of components, which is not searched.
-    With several `ks` every candidate competes with each.
+    With several `ks` every candidate competes with each. EM knows no setting but k, of which it compares `REGRESSIONS`.
 
     >>> few, many = candidates_for("small", Candidate(k=2), free=("noise",), latent="categorical")
     >>> few[1].noise, [one.noise for one in many]
     (0.02, [0.0, 0.05])
     """
+    if inference == "em":
+        ks, search = ks or (REGRESSIONS if search is not None and "k" in free else ()), None
     varied = [name for name in free if name != "k" or latent == "categorical"]
 
     def among(table: tuple[dict[str, Any], ...]) -> tuple[Candidate, ...]:

@@ -34,6 +34,8 @@ def is_sound(model: Any) -> bool:
         return False
     if type(model.cell) is not float or not 0.0 <= model.cell < math.inf:
         return False
+    if type(model.spread) is not float or not 0.0 < model.spread < math.inf:
+        return False
     return _networks(model) and _limits(model)
 
 

@@ -15,7 +15,7 @@ from scipy.special import expit, gammaln, log_softmax, logsumexp
 
 from tacit._device import compiled, placed
 from tacit._errors import UsageError
-from tacit._typing import Array
+from tacit._typing import Array, Key
 from tacit.data.batch import Batch
 from tacit.data.column import Column
 from tacit.data.covariates import Covariates
@@ -33,7 +33,8 @@ from tacit.distributions.predictive import (
     PoissonMixturePrediction,
 )
 from tacit.evaluation.result import Kind
-from tacit.evaluation.weights import weighted
+from tacit.evaluation.row_key import row_key
+from tacit.evaluation.weights import error_of_mean, weighted
 from tacit.models.predictive import discretised, is_exact, predictive
 from tacit.training.population import take
 
@@ -54,6 +55,7 @@ class ConditionalTable:
         members: the models, stacked; `posteriors`: theirs, stacked, or None where the latent is summed out.
         cell: where above 0, the width h of the uniform noise that the one target was trained with. A value v then
             stands for the cell of that width about it, and has the log density log[(F(v + h/2) - F(v - h/2)) / h].
+        spread: the factor on all scales that rows set aside asked for (`conditional_spread`).
     """
 
     schema: Schema
@@ -61,6 +63,7 @@ class ConditionalTable:
     members: Any
     posteriors: Any = None
     cell: float = 0.0
+    spread: float = 1.0
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -88,20 +91,22 @@ class ConditionalTable:
         The components of a member stand together. With `corners`, of the relaxed category at the corners of the
         simplex.
         """
-        log_weights, stack = self._of_members(x, corners)
+        log_weights, stack = self.by_member(x, corners=corners)
         n, m, k = log_weights.shape
         flat = log_weights.reshape(n, m * k) - np.log(m)
         on = np.max(flat, axis=0, initial=-np.inf) > _OFF
-        return flat[:, on], jax.tree.map(lambda a: a.reshape(n, m * k, *a.shape[3:])[:, on], stack)
+        return flat[:, on], jax.tree.map(lambda a: a[:, on], stack)
 
-    def _of_members(self, x: Float[np.ndarray, "n p"], corners: bool) -> tuple[np.ndarray, Any]:
-        """Each member's own log weights (n, m, k) and components (n, m, k, ...)."""
+    def by_member(self, x: Float[np.ndarray, "n p"], *, corners: bool = False) -> tuple[np.ndarray, Any]:
+        """Each member's own log weights (n, m, k), and the components of all (n, m k, ...), with those it lacks."""
         found = [_mixtures(self.members, tile, corners) for tile in _tiles(x)]
         logits = np.concatenate([np.asarray(one.logits, np.float64) for one in found])[: len(x)]
         stack = jax.tree.map(
             lambda *parts: np.concatenate(parts)[: len(x)].astype(np.float64), *[f.stack for f in found]
         )
-        return log_softmax(logits, axis=-1), stack
+        n, m, k = logits.shape
+        flat = jax.tree.map(lambda a: a.reshape(n, m * k, *a.shape[3:]), stack)
+        return log_softmax(logits, axis=-1), scaled(flat, self.spread, self.limits)
 
     def predict(self, x: Float[np.ndarray, "n p"], target: str) -> AbstractPrediction:
         """The distribution of one target given x, the other targets integrated out.
@@ -113,7 +118,7 @@ class ConditionalTable:
             raise UsageError(f"{target!r} is not a target of the model.", mend=f"Its targets are {known}.")
         column, place = self.schema[target], self.targets.index(target)
         log_weights, stack = self.mixtures(x)
-        return _prediction(column, log_weights, stack, place)
+        return _prediction(column, log_weights, stack, place, exact=self.exact)
 
     def log_prob(self, x: Float[np.ndarray, "n p"], rows: Rows) -> Float[np.ndarray, " n"]:
         """`log p(y | x)` of whole rows (n,), in nats and the user's units: exact, or an estimate where not `exact`."""
@@ -127,7 +132,7 @@ class ConditionalTable:
         """log[(F(v + h/2) - F(v - h/2)) / h] of every value v."""
         (column,) = self.schema.modelled
         values = decode(self.schema, rows.y)[column.name].astype(np.float64)
-        prediction: Any = _prediction(column, *mixture, 0)
+        prediction: Any = _prediction(column, *mixture, 0, exact=True)
         half = self.cell / 2
         return prediction.log_mass(values - half, values + half) - np.log(self.cell)
 
@@ -138,10 +143,8 @@ class ConditionalTable:
 
     def member_log_joints(self, x: Float[np.ndarray, "n p"], y: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n m k"]:
         """The same of every member by itself, components that it does without included."""
-        log_weights, stack = self._of_members(x, corners=False)
-        n, m, k = log_weights.shape
-        flat = jax.tree.map(lambda a: a.reshape(n, m * k, *a.shape[3:]), stack)
-        return log_weights + component_log_densities(flat, y).reshape(n, m, k)
+        log_weights, stack = self.by_member(x)
+        return log_weights + component_log_densities(stack, y).reshape(log_weights.shape)
 
     def responsibilities(self, x: Float[np.ndarray, "n p"], rows: Rows) -> Float[np.ndarray, "n c"]:
         """Posterior probability of every component of every member given the targets as well."""
@@ -153,27 +156,34 @@ class ConditionalTable:
         if not self.exact:
             return []
         x = np.zeros((1, len(self.covariates.names)))
-        log_weights, _ = self._of_members(x, corners=False)
+        log_weights, _ = self.by_member(x)
         _, m, k = log_weights.shape
         on = log_weights[0] > _OFF
         return [f"member {i}, component {j}" for i in range(m) for j in range(k) if on[i, j]]
 
+    @property
+    def limits(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The least and the greatest scale (d,) of a component, standardised, the same in all members; inf for none."""
+        normal = family(self.members)
+        if not normal.numeric:
+            return None
+        floor = np.asarray(normal.floor.value, np.float64)[0]
+        ceiling = np.full_like(floor, np.inf) if normal.ceiling is None else np.asarray(normal.ceiling.value)[0]
+        return floor, ceiling.astype(np.float64)
+
     def floors(self) -> Float[np.ndarray, " d"] | None:
         """The least s.d. of a component, in the units of each continuous target (of its logarithm if positive)."""
-        return self._scales("floor")
+        limits = self.limits
+        return None if limits is None else limits[0] * self._scales
 
     def ceilings(self) -> Float[np.ndarray, " d"] | None:
         """The greatest s.d. of a component, in the same units; None where there is none."""
-        return self._scales("ceiling")
+        limits = self.limits
+        return None if limits is None or np.isinf(limits[1]).any() else limits[1] * self._scales
 
-    def _scales(self, name: str) -> Float[np.ndarray, " d"] | None:
-        """A limit of the components' scales, the same in all members."""
-        family = _family(self.members)
-        limit = getattr(family, name) if family.numeric else None
-        if limit is None:
-            return None
-        scales = np.array([column.scale for column in self.schema.modelled])
-        return np.asarray(limit.value, np.float64)[0] * scales
+    @property
+    def _scales(self) -> Float[np.ndarray, " d"]:
+        return np.array([column.scale for column in self.schema.modelled])
 
     def to_user(self, y: Float[np.ndarray, "... d"]) -> Float[np.ndarray, "... d"]:
         """Continuous targets in the user's units."""
@@ -215,7 +225,7 @@ class ConditionalTable:
         return encode(self.schema, table, roles=False)
 
 
-def _family(members: Any) -> Any:
+def family(members: Any) -> Any:
     """The family of the components."""
     likelihood = members.likelihood
     return likelihood.family if hasattr(likelihood, "family") else likelihood.components.family
@@ -223,14 +233,14 @@ def _family(members: Any) -> Any:
 
 @compiled
 def _mixtures(members: Any, x: Array, corners: bool) -> Any:
-    """The mixtures of a tile of rows, (rows, members, components, ...)."""
-    key = jax.random.key(_SEED)
+    """The mixtures of a tile of rows, (rows, members, components, ...); draws depend on the row and the member."""
+    size = jax.tree.leaves(eqx.filter(members, eqx.is_array_like))[0].shape[0]
 
     def row(x: Array) -> Any:
-        def one(model: Any) -> Any:
+        def one(model: Any, key: Key) -> Any:
             return discretised(model, x) if corners else predictive(model, x, key, DRAWS)
 
-        return eqx.filter_vmap(one)(members)
+        return eqx.filter_vmap(one)(members, jax.random.split(row_key(jax.random.key(_SEED), x), size))
 
     return jax.vmap(row)(x)
 
@@ -264,19 +274,51 @@ def factor(raw: np.ndarray) -> np.ndarray:
     return np.tril(raw, -1) + diagonal[..., None] * np.eye(raw.shape[-1])
 
 
-def _prediction(column: Column, log_weights: np.ndarray, stack: Any, place: int) -> AbstractPrediction:
-    """The distribution of one target in the user's units."""
+def scaled(stack: Any, times: float, limits: tuple[np.ndarray, np.ndarray] | None) -> Any:
+    """Normal components with all scales so many times what they are, yet within the limits; others as they are."""
+    if times == 1.0 or limits is None:
+        return stack
+    floor, ceiling = limits
+    if isinstance(stack, DiagonalNormal):
+        return DiagonalNormal(stack.loc, np.clip(stack.log_scale + np.log(times), np.log(floor), np.log(ceiling)))
+    unit = np.eye(stack.raw.shape[-1])
+    lower = times * stack.raw * (1 - unit)
+    least = np.maximum(times * np.exp(np.diagonal(stack.raw, axis1=-2, axis2=-1)), floor)
+    wide = np.sqrt(np.sum(lower**2, axis=-1) + least**2)
+    drawn_in = np.minimum(ceiling / wide, 1.0)  # every row of the factor, to the greatest scale
+    diagonal = np.log(np.maximum(least * drawn_in, floor))
+    return MultivariateNormal(stack.loc, lower * drawn_in[..., None] + diagonal[..., None] * unit)
+
+
+def scales_of(stack: Any) -> Float[np.ndarray, "n c d"]:
+    """The standard deviation of each target under each normal component."""
+    if isinstance(stack, DiagonalNormal):
+        return np.exp(np.asarray(stack.log_scale))
+    return np.asarray(np.sqrt(np.sum(factor(stack.raw) ** 2, axis=-1)))
+
+
+def _prediction(column: Column, log_weights: np.ndarray, stack: Any, place: int, *, exact: bool) -> AbstractPrediction:
+    """The distribution of one target in the user's units; with its error where components are draws of a latent."""
+
+    def told(values: np.ndarray) -> dict[str, Any]:
+        return {} if exact else {"monte_carlo_error": error_of_mean(log_weights, values)}
+
     if column.kind == "count":
-        return PoissonMixturePrediction(log_weights, np.exp(stack.log_rate[..., place]))
+        rates = np.exp(stack.log_rate[..., place])
+        return PoissonMixturePrediction(log_weights, rates, **told(rates[..., None]))
     if column.kind == "binary":
-        ones = np.sum(np.exp(log_weights) * expit(stack.logits[..., place]), axis=1)
-        return CategoricalPrediction(column.levels, np.stack([1 - ones, ones], axis=1))
+        each = expit(stack.logits[..., place])
+        ones = np.sum(np.exp(log_weights) * each, axis=1)
+        return CategoricalPrediction(column.levels, np.stack([1 - ones, ones], axis=1), **told(each[..., None]))
     if column.kind == "categorical":
         probs = np.exp(log_softmax(stack.logits, axis=-1))
-        return CategoricalPrediction(column.levels, np.einsum("nc,ncl->nl", np.exp(log_weights), probs))
-    if isinstance(stack, DiagonalNormal):
-        scales = np.exp(stack.log_scale[..., place])
-    else:
-        scales = np.sqrt(np.sum(factor(stack.raw)[..., place, :] ** 2, axis=-1))
-    kind = LogNormalMixturePrediction if column.kind == "positive" else NormalMixturePrediction
-    return kind(log_weights, stack.loc[..., place], scales, center=column.center, scale=column.scale)
+        together = np.einsum("nc,ncl->nl", np.exp(log_weights), probs)
+        return CategoricalPrediction(column.levels, together, **told(probs))
+    loc, scales = stack.loc[..., place], scales_of(stack)[..., place]
+    units: dict[str, Any] = {"center": column.center, "scale": column.scale}
+    means = column.center + column.scale * loc
+    if column.kind == "positive":
+        with np.errstate(over="ignore"):
+            means = np.exp(means + 0.5 * (column.scale * scales) ** 2)
+        return LogNormalMixturePrediction(log_weights, loc, scales, **units, **told(means[..., None]))
+    return NormalMixturePrediction(log_weights, loc, scales, **units, **told(means[..., None]))

@@ -29,10 +29,14 @@ class Decodes(Protocol):
 def filled(model: Decodes, table: Table, y: np.ndarray) -> pa.Table:
     """The table with the empty cells of its modelled columns taken from the events (n, D).
 
-    Columns, their order and their types are those of the table.
+    Columns and their order are those of the table, and so are their types, unless what fills a column is not of its
+    type: where the present cells of this table happen to be whole, or a text column has only numbers in it.
     """
     found = model.decode(y)
-    columns = [_fill(table.column(name), found[name]) if name in found else table.column(name) for name in table.names]
+    columns = [
+        _fill(table.column(name), found[name], model.schema[name].dtype) if name in found else table.column(name)
+        for name in table.names
+    ]
     return pa.table(columns, names=list(table.names))
 
 
@@ -47,19 +51,17 @@ def with_given(model: TableMixture, columns: dict[str, np.ndarray], given: Mappi
     return {**columns, **exact}
 
 
-def _fill(cells: pa.Array, values: np.ndarray) -> pa.Array:
-    """Only the empty cells; an entirely empty column takes the type of what fills it."""
+def _fill(cells: pa.Array, values: np.ndarray, dtype: str) -> pa.Array:
+    """Only the empty cells, of a column that was fitted as `dtype`; an entirely empty one takes the type of the new."""
     if not cells.null_count:
         return cells
     new = pa.array(values, from_pandas=True)
     if cells.null_count == len(cells):
         return new
-    is_empty = pa.array(cells.is_null())
-    return pc.if_else(is_empty, _as(new, cells.type), cells)
-
-
-def _as(new: pa.Array, wanted: pa.DataType) -> pa.Array:
-    """The values in the type of the column, rounded where it holds whole numbers."""
-    if pa.types.is_integer(wanted) and pa.types.is_floating(new.type):
+    if pa.types.is_integer(cells.type) and pa.types.is_floating(new.type) and dtype == "int":
         new = pc.round(new)
-    return new.cast(wanted)
+    is_empty = pa.array(cells.is_null())
+    try:
+        return pc.if_else(is_empty, new.cast(cells.type), cells)
+    except pa.ArrowInvalid:  # it would lose something
+        return pc.if_else(is_empty, new, cells.cast(new.type))

@@ -48,7 +48,7 @@ def _ending(fitted: FittedTable, job: Job) -> Iterator[Finding]:
 def _range(fitted: FittedTable, job: Job) -> Iterator[Finding]:
     selection = fitted.selection
     tried = [candidate.k for candidate in selection.candidates]
-    if len(tried) < len(job.ks):
+    if len(tried) + len(selection.untried) < len(job.ks):
         message = f"{len(fitted.train)} rows carry at most {max(tried)} components; larger numbers were not tried."
         yield Finding("note", "too-many-components", message)
     elif len(tried) > 1 and selection.best == max(tried):

@@ -91,7 +91,7 @@ def fit_table(schema: Schema, rows: Rows, job: Job, *, progress: Progress = quie
     if selection.n_segments is not None:
         r = np.exp(model.log_responsibilities(kept_rows))
         model = replace(model, segments=merge(r, kept_rows.weight, selection.n_segments))
-    agreement = _agreement(schema, chosen_on, selection.candidate.starts)
+    agreement = _agreement(schema, chosen_on, selection.candidate.starts, selection.n_segments)
     progress("calibrating anomalies", 1, 1)
     seconds = time.perf_counter() - began
     return FittedTable(model, fit, selection, train, heldout, figures, differences, agreement, refitted, seconds)
@@ -164,14 +164,21 @@ def _largest_first(mixture: FiniteMixture) -> FiniteMixture:
     return FiniteMixture.of(mixture.log_weights[order], jax.tree.map(lambda a: a[order], mixture.components))
 
 
-def _agreement(schema: Schema, rows: Rows, starts: Sequence[Fit]) -> float | None:
-    """Mean adjusted Rand index between the components that the best start and the other finished ones give rows."""
+def _agreement(schema: Schema, rows: Rows, starts: Sequence[Fit], n_segments: int | None) -> float | None:
+    """Mean adjusted Rand index between what the best start and the other finished ones make of rows.
+
+    That is their most probable segment where components are merged, else their component.
+    """
     finished = [fit for fit in starts if fit.finished]
     if len(finished) < 2 or finished[0].mixture.n_components < 2:
         return None
 
     def labels(mixture: FiniteMixture) -> np.ndarray:
-        return TableMixture(schema, mixture).log_responsibilities(rows).argmax(axis=1)
+        r = np.exp(TableMixture(schema, mixture).log_responsibilities(rows))
+        if n_segments is not None:
+            segment = np.array(merge(r, rows.weight, n_segments))
+            r = r @ (segment[:, None] == np.unique(segment))
+        return r.argmax(axis=1)
 
     best = labels(finished[0].mixture)
     return float(np.mean([adjusted_rand(best, labels(fit.mixture)) for fit in finished[1:]]))

@@ -18,6 +18,7 @@ from tacit.evaluation.rows import TILE, AbstractOfRow
 from tacit.models import LatentModel
 from tacit.workflow import latent_density
 from tacit.workflow.anomalies import leaving_out
+from tacit.workflow.latent_grey import is_grey, no_distribution
 from tacit.workflow.latent_rows import Cells
 from tacit.workflow.latent_weights import Nothing, WeightedDraws, drawn
 
@@ -79,6 +80,9 @@ class OddsOfLatent:
         if self.model.covariates is not None:
             mend = "Rank rows by tacit score, or fit a model of all columns."
             raise UsageError("odd rows are judged by a density of all columns.", where="anomalies", mend=mend)
+        if is_grey(self.schema):
+            mend = "Rank rows by tacit score, or use likelihood='gaussian'."
+            raise no_distribution("anomalies", mend)
 
     @property
     def schema(self) -> Schema:

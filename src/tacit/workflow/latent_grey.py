@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tacit._errors import UsageError
 from tacit.data.findings import Finding
 from tacit.data.schema import Schema
 from tacit.evaluation.result import Result
 
 NOT = "not a log-likelihood"
 _NOTE = "Bernoulli likelihood of grey levels"
+
+
+def no_distribution(where: str, mend: str) -> UsageError:
+    """What is said where a distribution of grey levels is asked for."""
+    return UsageError("grey levels have no distribution under a Bernoulli likelihood.", where=where, mend=mend)
 
 
 def is_grey(schema: Schema) -> bool:

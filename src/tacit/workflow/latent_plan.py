@@ -74,10 +74,15 @@ class Training:
 
     def descent(self, n: int) -> AbstractOptimizer:
         """The optimiser of a training on n rows: its rate falls along half a cosine to the last step."""
-        if not isinstance(self.optimizer, str):
-            return as_optimizer(self.optimizer)
         steps = self.epochs(n) * math.ceil(n / self.batch(n))
-        return Descent(self.learning_rate, self.weight_decay, float(steps), rule=self.optimizer)
+
+        def named(optimizer: Any) -> Any:
+            if not isinstance(optimizer, str):
+                return optimizer
+            return Descent(self.learning_rate, self.weight_decay, float(steps), rule=optimizer)
+
+        pair = type(self.optimizer) is tuple  # an object of Optax is a named one
+        return as_optimizer(tuple(map(named, self.optimizer)) if pair else named(self.optimizer))
 
 
 @dataclass(frozen=True)

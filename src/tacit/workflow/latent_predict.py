@@ -28,10 +28,12 @@ from tacit.distributions.predictive import (
     ZeroInflatedPrediction,
 )
 from tacit.evaluation.pareto import MANY
+from tacit.evaluation.weights import error_of_mean
 from tacit.models import LatentModel
 from tacit.workflow import latent_density
+from tacit.workflow.latent_grey import no_distribution
 from tacit.workflow.latent_rows import Cells
-from tacit.workflow.latent_weights import DRAWS, Points, Reading, WeightedDraws, drawn, error_of_mean
+from tacit.workflow.latent_weights import DRAWS, Points, Reading, WeightedDraws, drawn
 
 if TYPE_CHECKING:
     from tacit.workflow.latent_table import LatentTable
@@ -93,7 +95,7 @@ def predict(table: LatentTable, rows: Rows, target: str) -> AbstractPrediction:
         raise UsageError(f"{target!r} is not a column of the model.", mend=f"Its columns are {known}.")
     if schema[target].grey:
         mend = "Fill it with impute, or use likelihood='gaussian'."
-        raise UsageError("grey levels have no distribution under a Bernoulli likelihood.", where=target, mend=mend)
+        raise no_distribution(target, mend)
     if table.covariates is not None and rows.x is None:
         given = ", ".join(one.column.name for one in table.covariates.columns)
         raise UsageError(f"the model is of the rows given {given}.", where="predict", mend="Give these covariates too.")
@@ -179,9 +181,6 @@ def _prediction(column: Column, points: Points, *, exact: bool) -> AbstractPredi
     def told(numbers: Callable[[], Float[np.ndarray, "n s m"]]) -> dict[str, Any]:
         return {} if exact else {"monte_carlo_error": error_of_mean(log_w, numbers())}
 
-    if column.grey:
-        mend = "Ask impute or reconstruct for its mean."
-        raise UsageError("grey levels under a Bernoulli likelihood have no distribution.", where=column.name, mend=mend)
     if column.levels:
         logits = values if column.kind == "categorical" else np.concatenate([np.zeros_like(values), values], axis=2)
         probs = np.exp(log_softmax(logits, axis=2))

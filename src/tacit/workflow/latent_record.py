@@ -90,7 +90,9 @@ def settings(plan: LatentPlan, asked: dict[str, Any], n: int) -> dict[str, Any]:
     used = {"batch_size": plan.training.batch(n), "max_epochs": plan.training.epochs(n)}
     own = {**asdict(plan.training), **used, "scale": plan.scale, "scale_floor": plan.scale_floor}
     own |= {"latent": told_latent(plan.latent), "objective": plan.objective, "gradient": plan.gradient}
-    own |= {"n_mc_samples": plan.num_samples, "prior": plan.prior}
+    own |= {"n_mc_samples": plan.num_samples, "prior": plan.prior, "kl_warm_up": plan.warm_up}
+    if plan.prior == "mixture":
+        own["prior_components"] = plan.prior_components
     own["network"] = plan.network if plan.image is None else f"{plan.network}, {plan.image[0]} x {plan.image[1]}"
     return {
         name: value if isinstance(value, int | float | str) else "none" if value is None else str(value)
@@ -103,7 +105,8 @@ def told_latent(latent: AbstractLatent) -> str:
     d, k = getattr(latent, "d", 1), getattr(latent, "k", 2)
     latents = "1 latent" if d == 1 else f"{d} latents"
     if isinstance(latent, NormalLatent | FullNormalLatent):
-        return latents.replace(" ", " normal ")
+        full = ", q with a full covariance" if isinstance(latent, FullNormalLatent) else ""
+        return latents.replace(" ", " normal ") + full
     return f"{latents} of {k} states"
 
 
@@ -114,10 +117,11 @@ def code_record(fitted: FittedLatent) -> dict[str, Any]:
     found: dict[str, Any] = {
         "parts": len(told.active),
         "active": int(told.active.sum()),
-        "rate": float(rates.sum()),
         "rates": rates[:_MOST_CODES],
         "unused": len(told.unused),
     }
+    if fitted.model.factorised:  # else the parts do not add up to the divergence of the whole
+        found["rate"] = float(rates.sum())
     if told.usage is not None:
         found["usage"] = told.usage[:_MOST_CODES]
     return found

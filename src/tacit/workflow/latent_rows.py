@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from tacit._errors import DataError, UsageError, shown
-from tacit.data.column import Column, fit_column
+from tacit.data.column import CHOSEN, Column, fit_column
 from tacit.data.encode import Rows, encode
 from tacit.data.findings import Finding
 from tacit.data.kinds import Kind
@@ -26,7 +26,6 @@ LIKELIHOODS: dict[str, Kind | None] = {
 }
 """The kind that every column is read as; None leaves it to the values."""
 
-_CHOSEN = "chosen by you"
 BITS = (0, 1)  # levels of a column of a 0/1 table
 
 
@@ -55,23 +54,29 @@ def read_columns(table: Table, likelihood: str, types: Mapping[str, str] | None 
 def with_likelihood(table: Table, schema: Schema, likelihood: str) -> Schema:
     """A schema that was inferred or given, with its modelled columns read as the name of a likelihood says.
 
-    With "auto" columns stay as they are, unless all of them hold the numbers 0 and 1 only: then they are Bernoulli,
-    and so are constant ones, as in `read_columns`. Raises as that does.
+    With "auto" columns stay as they are, unless all of them hold the numbers 0 and 1 only and the kind of none was
+    chosen: then they are Bernoulli, and so are constant ones, as in `read_columns`. Raises as that does.
     """
     if likelihood not in LIKELIHOODS:
         read_columns(table, likelihood)
     kind = LIKELIHOODS[likelihood]
+    chosen = [one.name for one in schema.modelled if one.why == CHOSEN]
+    if chosen and kind is None:
+        return schema
+    if chosen:
+        mend = "Leave --type out, or --set likelihood."
+        raise UsageError("a likelihood says it of all columns already.", where=f"--type {chosen[0]}", mend=mend)
     plain = _only(table, [one.name for one in schema.modelled])
     if kind == "binary":
         _check_shares(plain)
     if kind == "binary" or (kind is None and holds_bits(plain)):
-        idle = [one.name for one in schema.columns if one.role == "ignored" and one.why != _CHOSEN]
+        idle = [one.name for one in schema.columns if one.role == "ignored" and one.why != CHOSEN]
         fits, read = (holds_bits, _bit) if holds_bits(plain) else (_holds_shares, _grey)
         pixels = {*plain.names, *(name for name in idle if fits(_only(table, [name])))}
         return Schema(tuple(read(table, one.name) if one.name in pixels else one for one in schema.columns))
     if kind is None:
         return schema
-    return Schema(tuple(fit_column(table, c.name, kind, _CHOSEN) if c.modelled else c for c in schema.columns))
+    return Schema(tuple(fit_column(table, c.name, kind, CHOSEN) if c.modelled else c for c in schema.columns))
 
 
 def bits_schema(table: Table) -> Schema:

@@ -126,21 +126,6 @@ def most_needed(log_weights: Float[np.ndarray, "n s"]) -> int:
     return int(np.max(np.sum(np.cumsum(ordered, axis=1) > LEFT_OUT * ordered.sum(axis=1, keepdims=True), axis=1)))
 
 
-def error_of_mean(log_weights: Float[np.ndarray, "n s"], values: Float[np.ndarray, "n s m"]) -> Float[np.ndarray, " n"]:
-    """The standard error over draws of the self-normalised mean, of the most doubtful of m numbers.
-
-        se² = sum_s r_s² (v_s - sum_s r_s v_s)²
-
-    >>> print(error_of_mean(np.log([[0.25, 0.25, 0.5]]), np.array([[[1.0], [1.0], [0.0]]])).round(4))
-    [0.3062]
-    """
-    share = np.exp(log_weights)[..., None]
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = np.sum(share * values, axis=1, keepdims=True)
-        squares = np.sum((share * (values - mean)) ** 2, axis=1)
-    return np.sqrt(np.where(np.isnan(squares), np.inf, squares).max(axis=1))
-
-
 def drawn(of_row: AbstractOfRow, model: LatentModel, posterior: Any, batch: Batch, key: Key) -> Any:
     """`of_row` of every row by draws that depend on `key` and on what the row holds, in single precision."""
     y = np.clip(batch.y, -FAR, FAR)

@@ -42,6 +42,7 @@ Noise = Literal["isotropic", "diagonal"]
 Inference = Literal["em", "local", "amortised", "joint"]
 NAME = "linear-gaussian"
 SETTLED = 1e-4  # nats a row that the last tenth of a training may still gain in a fit called converged
+SETTLED_BY_DRAWS = 1e-3  # the same where the bound itself is of draws
 STEPS = {"em": 10_000, "local": 2000, "amortised": 4000, "joint": 2000}  # where none are asked for
 ROWS = 256  # of a batch, where z is sampled
 
@@ -217,7 +218,7 @@ def _improve(
     model = trained.model
     scale = np.maximum(model.likelihood.log_scale, 0.5 * np.log(np.mean(floor) if isotropic else floor))
     held = LinearGaussianModel.of(model.likelihood.weight, model.likelihood.bias, scale)
-    status = "converged" if gained < SETTLED * max(job.n_mc_samples or 0, 1) else "ran out of steps"
+    status = "converged" if gained < (SETTLED_BY_DRAWS if job.n_mc_samples else SETTLED) else "ran out of steps"
     return held, bounds, float(_bound(jax.tree.map(jnp.asarray, held), trained.posterior, data)), status
 
 

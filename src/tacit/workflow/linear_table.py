@@ -13,7 +13,7 @@ from jaxtyping import Float
 from tacit._device import compiled, placed
 from tacit._errors import DataError
 from tacit._typing import Array
-from tacit.data.column import Column, fit_column
+from tacit.data.column import CHOSEN, Column, fit_column
 from tacit.data.encode import Rows
 from tacit.data.schema import Schema
 from tacit.data.table import Table
@@ -24,7 +24,6 @@ from tacit.workflow.latent_rows import Cells
 from tacit.workflow.table_mixture import TableMixture
 
 TILE = 2048  # rows at once
-CHOSEN = "chosen by you"  # why a column has its kind
 
 
 @dataclass(frozen=True, eq=False)
