@@ -110,6 +110,34 @@ main()
     assert (process.returncode, err.strip()) == (130, "Interrupted; nothing was left half written.")
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_within_a_collection_of_garbage_is_not_printed(number: int, code: int) -> None:
+    program = f"""
+import click, gc, os, time
+from tacit.cli import app, main, process
+
+process._AGAIN = 0.2
+
+def collected(phase, _):
+    gc.callbacks.remove(collected)
+    os.kill(os.getpid(), {int(number)})
+    time.sleep(0)
+
+@click.command("check")
+def command():
+    gc.callbacks.append(collected)
+    gc.collect()
+    time.sleep(60)
+
+app.Commands.get_command = lambda *_: command
+main()
+"""
+    process = start("check", code=program)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert "Traceback" not in err
+
+
 def test_an_interrupt_that_an_import_turns_into_an_error_of_its_own_is_still_one() -> None:
     code = """
 import click, os, signal

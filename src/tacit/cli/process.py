@@ -47,6 +47,7 @@ class _Signals:
 
     def __init__(self) -> None:
         self._asked = 0
+        sys.unraisablehook = self._lost
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 signal.signal(number, self._ask)
@@ -57,6 +58,11 @@ class _Signals:
             signal.signal(signal.SIGALRM, lambda *_: self._ask(number, None))
             signal.setitimer(signal.ITIMER_REAL, _AGAIN)
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    def _lost(self, failure: Any) -> None:
+        """Python prints an exception that a callback cannot hand on; ours is no fault, and comes again."""
+        if not (self._asked and isinstance(failure.exc_value, (KeyboardInterrupt, SystemExit))):
+            sys.__unraisablehook__(failure)
 
     def leave_if_asked(self) -> None:
         """Exit with the code of the signal, even where an import in progress has turned it into an error of its own.
