@@ -18,7 +18,7 @@ PACKAGES = ("tacit-lvm", "jax", "jaxlib", "numpy", "scipy", "scikit-learn")
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, memory and versions."""
+    """Processor, cores that this process may use, memory and versions."""
     model = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         platform.processor(),
@@ -27,7 +27,7 @@ def machine() -> dict[str, Any]:
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {
         "processor": model,
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(memory, 1),
         "python": platform.python_version(),
         "system": platform.system(),
