@@ -34,7 +34,7 @@ def main() -> None:
         {"what": "peak beyond the data and what is loaded, MiB", "value": over - loaded - (before - size)},
         {"what": "peak beyond the data, MiB", "value": over, "asked": "<= 400 MB", "met": over * 2**20 <= 400e6},
     ]
-    report("em_memory", rows, "15 iterations; ten starts on a sample of the rows, three finished on all of them.")
+    report("em_memory", rows, "15 iterations; thirty starts on a sample of the rows, three finished on all of them.")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ class GaussianMixture(DensityEstimator):
         tol: float = 1e-5,
         reg_covar: float = 1e-6,
         max_iter: int = 1000,
-        n_init: int = 10,
+        n_init: int = 30,
         init_params: str = "k-means++",
         weights_init: ArrayLike | None = None,
         means_init: ArrayLike | None = None,

@@ -115,7 +115,7 @@ class Mixture(ComponentAnswers, DensityEstimator):
         types: Mapping[str, str] | None = None,
         select: str = "density",
         cv: int = 5,
-        n_init: int = 10,
+        n_init: int = 30,
         tol: float = 1e-5,
         max_iter: int = 1000,
         holdout: float = 0.0,

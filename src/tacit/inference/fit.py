@@ -27,7 +27,7 @@ class Settings:
     Fits to the training part of a fold may have fewer starts: they only compare numbers of components.
     """
 
-    n_starts: int = 10
+    n_starts: int = 30
     n_finish: int = 3
     method: str = "k-means++"
     max_steps: int = 1000
