@@ -150,7 +150,8 @@ def main() -> None:
         warnings.simplefilter("ignore")
         rows = compare(tables(options.data.split(","), options.rows), options.repeats, options.steps)
     note = f"Mean of {options.repeats} removals. Models of ours also use the columns of text; the others cannot."
-    report("imputation", rows, note)
+    some = "" if options.data == ",".join(SETS) else "_" + options.data.replace(",", "_")
+    report("imputation" + some, rows, note)
 
 
 if __name__ == "__main__":
