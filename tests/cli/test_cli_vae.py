@@ -57,6 +57,14 @@ def test_targets_are_modelled_given_the_other_columns(given: Path, table: Path, 
     assert set(read(run("latent", given, table).stdout)) == {"latent_1", "sd_1"}
 
 
+def test_what_the_approximation_cost_is_told(given: Path, table: Path, run: Any) -> None:
+    told = json.loads(run("score", given, table, "--cost", "--json").stdout)["result"]
+    bound, *gaps, information = told["cost"]
+    assert [one["name"] for one in gaps] == ["amortisation gap", "approximation gap"]
+    np.testing.assert_allclose(bound["value"] + sum(one["value"] for one in gaps), told["mean"]["value"], atol=0.05)
+    assert information["value"] > 0
+
+
 def test_rows_of_covariates_alone_can_be_drawn_for(given: Path, tmp_path: Path, run: Any) -> None:
     rows = written(tmp_path / "rows.csv", {"x": [-2.0, 2.0], "kind": ["u", "w"]})
     drawn = read(run("sample", given, rows, "-n", "200").stdout)

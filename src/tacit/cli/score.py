@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tacit._errors import UsageError
 from tacit.cli import options
 from tacit.cli.conditional_answers import read_covariates, scores
 from tacit.cli.failures import note
@@ -14,7 +15,8 @@ from tacit.cli.tables import check_outputs, read_rows, with_kept, write_result
 
 @click.command("score")
 @options.together(options.MODEL, options.ROWS, options.OUTPUT, options.KEEP, options.FORCE, options.JSON)
-def command(model: str, rows: str, output: str, keep: str, force: bool, as_json: bool) -> None:
+@click.option("--cost", is_flag=True, help="Also tell what it costs that the posterior of a deep model is approximate.")
+def command(model: str, rows: str, output: str, keep: str, force: bool, as_json: bool, cost: bool) -> None:
     """The log density of each row of ROWS, in nats and in the units of the table.
 
     It is exact, of the cells that are present: missing ones are integrated out, which is right when cells are
@@ -23,12 +25,18 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
     Of a deep model whose latent cannot be listed it is an estimate, the same at every call. Of a model that was
     fitted with --target it is the log density of the target given the other columns; exact or an estimate, as is said
     with the mean.
+
+    With --cost, what lies between the bound that a deep model was trained on and its log-likelihood: what one encoder
+    for all rows costs, and what the family of its posterior costs; and how much the latent tells of a row.
     """
     from tacit.evaluation.result import mean_result
     from tacit.workflow.any_file import load_any, sort_of
 
     check_outputs(output, force=force)
     fitted, manifest = load_any(model)
+    if cost and sort_of(fitted) != "latent":
+        mend = "Leave --cost out: it is of models discrete-vae and vae."
+        raise UsageError("this model has no approximate posterior.", where="--cost", mend=mend)
     if sort_of(fitted) == "conditional":
         asked = read_covariates(rows, fitted)
         found, figure = scores(fitted, asked, manifest)
@@ -47,12 +55,23 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
         told = None
         log_density = fitted.log_prob(events)
         figure = mean_result("mean log-likelihood", log_density, reference=fitted.schema.reference(), **over)
+    costs = _costs(fitted, events, told, over) if told is not None and cost else ()
     name = "log_density" if not any(column.grey for column in fitted.schema.modelled) else "grey_score"
     columns = with_kept(table, options.listed(keep), {name: log_density})
-    write_result("score", columns, output, force=force, as_json=as_json, mean=figure.to_dict())
-    note(str(figure))
+    more: dict[str, Any] = {"cost": [one.to_dict() for one in costs]} if cost else {}
+    write_result("score", columns, output, force=force, as_json=as_json, mean=figure.to_dict(), **more)
+    for one in (figure, *costs):
+        note(str(one))
     for finding in told.findings if told is not None else ():
         note(str(finding))
     holes = sum(table.column(name).null_count for name in fitted.schema.names)
     if holes:
         note(f"{holes:,} missing cells are integrated out: right where cells are missing at random")
+
+
+def _costs(fitted: Any, events: Any, told: Any, over: dict[str, Any]) -> tuple[Any, ...]:
+    """The bound of the rows, what it lacks, and the mutual information, of a deep model."""
+    from tacit.workflow.latent_cost import cost
+    from tacit.workflow.latent_figures import BOUND
+
+    return next(one for one in told.figures if one.name.startswith(BOUND)), *cost(fitted, events, **over)

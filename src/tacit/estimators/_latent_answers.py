@@ -28,6 +28,7 @@ from tacit.estimators._random import seed_of
 from tacit.evaluation.pareto import LEAST
 from tacit.evaluation.result import Result
 from tacit.workflow.filling import filled
+from tacit.workflow.latent_cost import between_bounds, cost
 from tacit.workflow.latent_figures import judge_latent
 from tacit.workflow.latent_points import best_columns
 from tacit.workflow.latent_rows import encode_rows
@@ -89,6 +90,40 @@ class LatentAnswers(LatentPredictions, abc.ABC):
         for finding in told.findings:
             warnings.warn(str(finding), TacitWarning, stacklevel=2)
         return told.figures
+
+    def cost(
+        self, X: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None, covariates: Any = None
+    ) -> tuple[Result, Result, Result]:
+        """What it costs that q is approximate, in nats a row: amortisation gap, approximation gap; and I(row; z).
+
+            log p = ELBO + amortisation gap + approximation gap
+
+        The first is what q gains when it is refined for every row alone, since one network serves them all: train
+        longer, or with a larger encoder. The second is what the best q of its family still lacks: another posterior,
+        or a simpler model. The third, the mutual information, is how much the latent tells which row it is of. Of more
+        than 500 rows so many, drawn at random, are looked at; the same at every call. Sources: Cremer et al. 2018;
+        Hoffman and Johnson 2016.
+        """
+        rows = self._rows(X, covariates)
+        weight, labels = check_weight(sample_weight, len(rows)), None if groups is None else np.asarray(groups)
+        return cost(self.model_, rows, weight=weight, groups=labels)
+
+    def sandwich(
+        self, n_samples: int = 200, random_state: Any = None, covariates: Any = None
+    ) -> tuple[Result, Result, Result]:
+        """The mean log-likelihood of rows that the model draws, from below and from above, and the difference.
+
+        The latent that made a row is a draw of its exact posterior, so the second is an upper bound in expectation:
+        together they tell how far to trust estimates by this q. In the units of the model, not of the data. With
+        covariates one row is drawn for each row of them. Source: Grosse et al. 2015.
+        """
+        check_is_fitted(self)
+        x = encoded(self.model_, self._covariate_names, covariates, None)
+        if x is None and (not isinstance(n_samples, Integral) or n_samples < 1):
+            raise UsageError(f"Invalid value for 'n_samples': {n_samples}.", mend="Ask for one row or more.")
+        seed = seed_of(self.random_state if random_state is None else random_state)
+        found = between_bounds(self.model_, int(n_samples) if x is None else len(x), seed, x)
+        return found.lower, found.upper, found.gap
 
     def _reference(self) -> str:
         return self.schema_.reference()

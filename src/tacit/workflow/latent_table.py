@@ -86,17 +86,18 @@ class LatentTable:
         settings: dict[str, Any] = {"key": jax.random.key(_SEED), "num_samples": -(-num_samples // 4), "nodes": NODES}
         settings |= {"groups": groups, "offset": rows.log_jacobian, "reference": self.schema.reference()}
         if not integrable(self.model.prior(self.model.context(None)), None):
-            return log_likelihood(self.model, self.posterior, self._batch(rows, weight), **settings)
+            return log_likelihood(self.model, self.posterior, self.batch(rows, weight), **settings)
         with jax.enable_x64(True):
             model, posterior = (latent_density.double(part) for part in (self.model, self.posterior))
-            return log_likelihood(model, posterior, self._batch(rows, weight, np.inf), **settings)
+            return log_likelihood(model, posterior, self.batch(rows, weight, np.inf), **settings)
 
     def weighted(self, rows: Rows, num_samples: int = SAMPLES) -> Weighted:
         """Bounds by importance weights of `num_samples` draws of q, in nats and the model's units."""
         settings: dict[str, Any] = {"num_samples": -(-num_samples // 4), "key": jax.random.key(_SEED)}
-        return weighted(self.model, self.posterior, self._batch(rows), **settings)
+        return weighted(self.model, self.posterior, self.batch(rows), **settings)
 
-    def _batch(self, rows: Rows, weight: Any = None, reach: float = FAR) -> Batch:
+    def batch(self, rows: Rows, weight: Any = None, reach: float = FAR) -> Batch:
+        """The rows as the core takes them, with 0 in missing cells; cells beyond `reach` are taken to lie there."""
         cells = Cells.of(rows.y)
         return Batch(np.clip(cells.y, -reach, reach), rows.x, cells.observed, weight, None)
 
@@ -137,7 +138,7 @@ class LatentTable:
         """`KL(q(z | y) || p(z))` of every row; and its error, where the prior is not factorised, from draws of q."""
         if self.factorised:
             return self.divergences(rows).sum(axis=1), None
-        ratios = drawn(Ratios(SAMPLES), self.model, self.posterior, self._batch(rows), jax.random.key(_SEED))
+        ratios = drawn(Ratios(SAMPLES), self.model, self.posterior, self.batch(rows), jax.random.key(_SEED))
         return ratios.mean(axis=1, dtype=float), ratios.std(axis=1, ddof=1) / np.sqrt(SAMPLES)
 
     def moments(self, events: Event, x: Float[np.ndarray, "n p"] | None = None) -> Float[np.ndarray, "n m"]:
@@ -151,7 +152,7 @@ class LatentTable:
             prior: Any = self.model.prior(self.model.context(None))
             return np.exp(self.log_responsibilities(rows)) @ self.moments(prior.support())
         of_row, key = Expected(WeightedDraws(DRAWS, Moments())), jax.random.key(_SEED)
-        return np.asarray(drawn(of_row, self.model, self.posterior, self._batch(rows), key), np.float64)
+        return np.asarray(drawn(of_row, self.model, self.posterior, self.batch(rows), key), np.float64)
 
     def draw(self, rows: Rows, n_draws: int, seed: int) -> Float[np.ndarray, "n s d"]:
         """Events (n, n_draws, d): every row with its missing cells drawn given those that are there.
