@@ -23,6 +23,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import tacit
 from tacit import Mixture
 from tacit._errors import DataError, ModelFileError, OutputError, TacitWarning, UsageError
+from tacit.data.schema import Schema
+from tacit.data.table import read_table
 
 N = 240
 SETTINGS: dict[str, Any] = {"random_state": 0, "n_init": 2}
@@ -88,6 +90,18 @@ def test_score_is_the_mean_and_evaluate_says_its_error(mixture: Mixture, frame: 
     assert result.kind == "exact"
     assert_allclose([result.value, result.standard_error], [each.mean(), each.std(ddof=1) / np.sqrt(N)])
     assert mixture.evaluate(frame, groups=np.arange(N) // 4).n_groups == N // 4
+
+
+def test_means_are_over_the_weights_and_groups_that_the_schema_names(frame: pd.DataFrame) -> None:
+    held = frame.assign(count=np.arange(N) % 3, house=np.arange(N) // 4)
+    schema = Schema.infer(read_table(held), weight="count", group="house")
+    mixture = Mixture(1, schema=schema, random_state=0).fit(held)
+    weight = held["count"].to_numpy()
+    assert_allclose(mixture.score(held), weight @ mixture.score_samples(held) / weight.sum())
+    assert mixture.evaluate(held).n_groups == N // 4
+    assert mixture.evaluate(held, groups=np.arange(N) // 2).n_groups == N // 2
+    plain = held.drop(columns=["count", "house"])
+    assert_allclose(mixture.score(plain), mixture.score_samples(plain).mean())
 
 
 def test_columns_are_found_by_name_and_extra_ones_ignored(mixture: Mixture, frame: pd.DataFrame) -> None:

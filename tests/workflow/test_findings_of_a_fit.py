@@ -122,8 +122,12 @@ def test_json_values_are_strict() -> None:
 
 
 def test_the_estimate_grows_with_the_work() -> None:
-    few = estimate(SCHEMA, 1000, Job(ks=(2,)))
-    many = estimate(SCHEMA, 1_000_000, Job(ks=(2,)))
-    starts = estimate(SCHEMA, 1_000_000, Job(ks=(2,), settings=Settings(n_starts=50)))
+    def of(n: int, share: float = 0.0, **settings: Any) -> tuple[float, float]:
+        random = np.random.default_rng(0)
+        y = np.where(random.random((n, SCHEMA.layout.width)) < share, np.nan, 0.0)
+        return estimate(SCHEMA, Rows(y, np.zeros(n), np.ones(n)), Job(ks=(2,), settings=Settings(**settings)))
+
+    few, many, starts, holes = of(1000), of(200_000), of(200_000, n_starts=90), of(1000, share=0.3)
     assert few[0] < many[0] < starts[0]
     assert few[1] < many[1]
+    assert few[0] < holes[0]

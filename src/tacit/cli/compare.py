@@ -68,7 +68,7 @@ def command(
     job = with_settings(Job(ks=options.numbers_of_components(k), holdout=holdout, seed=seed, refit=False), settings)
     prepared = prepare(data, **reading)
     schema, rows = prepared.schema, prepared.rows
-    mixture, memory = estimate(schema, len(rows), job)
+    mixture, memory = estimate(schema, rows, job)
     announce(mixture + seconds(schema, len(rows), names), memory)
     with watched() as progress:
         fitted = fit_table(schema, rows, job, progress=progress)

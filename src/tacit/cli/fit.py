@@ -174,7 +174,7 @@ def fit_and_write(
 
     prepared = prepare(data, **reading)
     schema, rows = prepared.schema, prepared.rows
-    announce(*estimate(schema, len(rows), job))
+    announce(*estimate(schema, rows, job))
     with watched() as progress:
         fitted = fit_table(schema, rows, job, progress=progress)
         progress("describing", 0, 1)

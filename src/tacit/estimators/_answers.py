@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from tacit._errors import TacitWarning, UsageError
@@ -20,6 +21,7 @@ from tacit.estimators import _tables
 from tacit.estimators._checks import check_rate, numeric
 from tacit.estimators._condition import ConditionedMixture
 from tacit.estimators._random import seed_of
+from tacit.estimators._roles import roles
 from tacit.workflow import anomalies as odd
 from tacit.workflow.filling import filled
 from tacit.workflow.table_mixture import TableMixture
@@ -40,6 +42,11 @@ class TableAnswers:
 
     def _reference(self) -> str:
         return self.schema_.reference()
+
+    def _counted(
+        self, X: Any, sample_weight: ArrayLike | None, groups: ArrayLike | None, n: int
+    ) -> tuple[Float[np.ndarray, " n"] | None, Any]:
+        return roles(self.schema_, self._table(X), sample_weight, groups)
 
     def predict_distribution(self, X: Any, target: str) -> AbstractPrediction:
         """The exact distribution of one column given the other present cells of every row.

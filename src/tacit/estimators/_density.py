@@ -45,10 +45,20 @@ class DensityEstimator(DensityMixin, CheckedEstimator):
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log density, nats a row (never R2). `evaluate` gives it with its standard error."""
         log_probs = self.score_samples(X)
-        return float(np.average(log_probs, weights=check_weight(sample_weight, len(log_probs))))
+        weight, _ = self._counted(X, sample_weight, None, len(log_probs))
+        return float(np.average(log_probs, weights=weight))
 
     def evaluate(self, X: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> Result:
-        """Mean log density with its standard error over rows, or over `groups` (n,) of rows that belong together."""
+        """Mean log density with its standard error over rows, or over `groups` (n,) of rows that belong together.
+
+        Weight and group columns that a schema names do the same where X has them.
+        """
         log_probs = self.score_samples(X)
-        weight = check_weight(sample_weight, len(log_probs))
+        weight, groups = self._counted(X, sample_weight, groups, len(log_probs))
         return mean_result("mean log density", log_probs, weight=weight, groups=groups, reference=self._reference())
+
+    def _counted(
+        self, X: Any, sample_weight: ArrayLike | None, groups: ArrayLike | None, n: int
+    ) -> tuple[Float[np.ndarray, " n"] | None, Any]:
+        """Weights and groups of the n rows of X."""
+        return check_weight(sample_weight, n), groups

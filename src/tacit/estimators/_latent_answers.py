@@ -20,11 +20,12 @@ from tacit.data.encode import Rows
 from tacit.data.schema import Schema
 from tacit.data.table import Table
 from tacit.estimators import _tables
-from tacit.estimators._checks import check_code, check_weight
+from tacit.estimators._checks import check_code
 from tacit.estimators._latent_condition import ConditionedLatent
 from tacit.estimators._latent_covariates import encoded, with_covariates
 from tacit.estimators._latent_predict import LatentPredictions
 from tacit.estimators._random import seed_of
+from tacit.estimators._roles import roles
 from tacit.evaluation.pareto import LEAST
 from tacit.evaluation.result import Result
 from tacit.workflow.filling import filled
@@ -62,7 +63,8 @@ class LatentAnswers(LatentPredictions, abc.ABC):
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None, covariates: Any = None) -> float:
         """Mean log density, nats a row (never R2). `evaluate` gives it with its errors."""
         log_probs = self.score_samples(X, covariates)
-        return float(np.average(log_probs, weights=check_weight(sample_weight, len(log_probs))))
+        weight, _ = roles(self.schema_, self._table(X), sample_weight, None)
+        return float(np.average(log_probs, weights=weight))
 
     def evaluate(
         self,
@@ -85,7 +87,7 @@ class LatentAnswers(LatentPredictions, abc.ABC):
             what = f"{n_mc_samples} draws tell no error that can be trusted."
             raise UsageError(what, where="n_mc_samples", mend=f"Ask for {LEAST} or more.")
         rows = self._rows(X, covariates)
-        weight, labels = check_weight(sample_weight, len(rows)), None if groups is None else np.asarray(groups)
+        weight, labels = roles(self.schema_, self._table(X), sample_weight, groups)
         told = judge_latent(self.model_, rows, weight=weight, groups=labels, num_samples=int(n_mc_samples))
         for finding in told.findings:
             warnings.warn(str(finding), TacitWarning, stacklevel=2)
@@ -105,7 +107,7 @@ class LatentAnswers(LatentPredictions, abc.ABC):
         Hoffman and Johnson 2016.
         """
         rows = self._rows(X, covariates)
-        weight, labels = check_weight(sample_weight, len(rows)), None if groups is None else np.asarray(groups)
+        weight, labels = roles(self.schema_, self._table(X), sample_weight, groups)
         return cost(self.model_, rows, weight=weight, groups=labels)
 
     def sandwich(

@@ -137,9 +137,9 @@ def _verdict(fitted: FittedConditional, job: ConditionalJob) -> dict[str, str]:
         many = f"{members} networks" if members > 1 else "One network"
         text = f"{many} trained for {epochs:,} epochs; of each the best epoch, on rows it set aside, was kept."
     if status == "ran out of steps":
-        budget = "max_epochs" if job.plan.max_epochs else "steps"
-        mend = f"--set {budget}={2 * (job.plan.max_epochs or judged.candidate.steps or 0)}"
-        text += f" The figure was still rising at the end: more may be had with {mend}."
+        text += " The figure was still rising at the end"
+        more = f"max_iter={2 * epochs} (--set max_epochs={2 * epochs})"
+        text += "." if job.plan.inference == "em" else f": more may be had with {more}."
     kept = ""
     if fitted.judged is not None:
         kept = "The figures are those of the model of the training rows; the one kept has seen all rows."

@@ -33,7 +33,8 @@ def _ending(fitted: FittedTable, job: Job) -> Iterator[Finding]:
     verdict = fitted.fit.verdict
     if verdict == "ran out of steps":
         message = f"EM had not converged after {fitted.fit.steps} steps."
-        mend = f"Allow more with --set max_steps={10 * job.settings.max_steps}."
+        more = 10 * job.settings.max_steps
+        mend = f"Allow more: max_iter={more} (--set max_steps={more})."
         yield Finding("warning", "not-converged", message, mend=mend)
     if verdict == "decreased":
         message = (
@@ -54,7 +55,9 @@ def _range(fitted: FittedTable, job: Job) -> Iterator[Finding]:
     elif len(tried) > 1 and selection.best == max(tried):
         severity: Severity = "warning" if selection.chosen == selection.best else "note"
         message = f"The best figure is at the largest number of components tried, {max(tried)}."
-        yield Finding(severity, "edge-of-range", message, mend=f"Try more with -k {min(tried)}:{2 * max(tried)}.")
+        low, high = min(tried), 2 * max(tried)
+        mend = f"Try more: n_components=range({low}, {high + 1}) (-k {low}:{high})."
+        yield Finding(severity, "edge-of-range", message, mend=mend)
 
 
 def _worth(fitted: FittedTable) -> Iterator[Finding]:
@@ -115,7 +118,8 @@ def _starts(fitted: FittedTable, job: Job) -> Iterator[Finding]:
     gap = (max(finished) - min(finished)) / max(len(fitted.train), 1) if finished else 0.0
     if gap > 0.01:
         message = f"Finished starts differ by up to {gap:.2g} nats a row; the best was kept."
-        mend = f"Look further with --set n_starts={4 * job.settings.n_starts}."
+        more = 4 * job.settings.n_starts
+        mend = f"Look further: n_init={more} (--set n_starts={more})."
         yield Finding("note", "starts-differ", message, mend=mend)
     if fitted.agreement is not None and fitted.agreement < 0.8:
         severity: Severity = "warning" if job.select == "segments" else "note"
