@@ -32,6 +32,7 @@ from tacit.data.table import read_table
 
 SHARE, REPEATS, DRAWS = 0.3, 3, 20
 STEPS, BATCH = 8000, 64
+LEAST = 5
 OURS = ("tacit.Mixture", "tacit.VAE", "tacit.DiscreteVAE")
 SETS = ("penguins", "wine", "wdbc", "digits")
 
@@ -42,14 +43,20 @@ def tables(names: list[str], rows: int | None) -> dict[str, dict[str, np.ndarray
     for name, columns in found.items():
         n = len(next(iter(columns.values())))
         places = np.random.default_rng(0).permutation(n)[: rows or n]
-        found[name] = {key: column[places] for key, column in columns.items()}
+        some = {key: column[places] for key, column in columns.items()}
+        found[name] = {key: column for key, column in some.items() if column.dtype == object or _varies(column)}
     return found
+
+
+def _varies(column: np.ndarray) -> bool:
+    """Whether five rows at least differ from the commonest value, so that some are left when cells are removed."""
+    return bool(np.sum(column != np.median(column)) >= LEAST)
 
 
 def _bundled(name: str) -> dict[str, np.ndarray]:
     bunch = {"wine": load_wine, "wdbc": load_breast_cancer, "digits": load_digits}[name]()
-    kept = np.flatnonzero(bunch.data.std(0) > 0)
-    return {str(bunch.feature_names[j]).replace(" ", "_"): bunch.data[:, j].astype(float) for j in kept}
+    names = [str(name).replace(" ", "_") for name in bunch.feature_names]
+    return {name: column.astype(float) for name, column in zip(names, bunch.data.T, strict=True)}
 
 
 def _penguins() -> dict[str, np.ndarray]:
