@@ -184,6 +184,6 @@ def test_same_seed_same_fit_and_public_state_is_float64(fitted: GaussianMixture)
 def test_progress_is_printed_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     model = GaussianMixture(n_components=2, random_state=0, verbose=2, verbose_interval=2).fit(_rows())
     printed = capsys.readouterr().out
-    assert "starts, up to 2 components: 0 of 10" in printed
+    assert "starts, up to 2 components: 0 of 30" in printed
     assert f"step 2: {model.lower_bounds_[1]:.5f} nats a row" in printed
     assert f"converged after {model.n_iter_} steps" in printed

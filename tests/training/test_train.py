@@ -95,7 +95,7 @@ def test_members_that_stop_are_left_behind_and_kept(data, monkeypatch) -> None:
     models = [make_model(seed) for seed in range(4)]
     rows = np.setdiff1d(np.arange(40), HELD)
     population = Population(np.stack([rows] * 4), np.stack([HELD] * 4))
-    wild = Descent(jnp.array([3.0, 0.02, 3.0, 3.0]))  # three of them get worse at once
+    rates = Descent(jnp.array([0.0, 0.02, 0.0, 0.0]))  # three of them never get better
     fitted = train(
         stack(models),
         None,
@@ -103,9 +103,9 @@ def test_members_that_stop_are_left_behind_and_kept(data, monkeypatch) -> None:
         key=jax.random.key(1),
         population=population,
         patience=5,
-        **FAST | {"optimizer": wild, "max_epochs": 60},
+        **FAST | {"optimizer": rates, "max_epochs": 60},
     )
-    assert fitted.epochs[1] > fitted.epochs[0]
+    assert fitted.epochs[1] > fitted.epochs[0] == 6
     for member in range(4):
         one = jax.tree.map(lambda a, m=member: a[m] if eqx.is_array(a) else a, fitted.model)
         np.testing.assert_allclose(mean_log_density(one, data, HELD), fitted.value[member], rtol=1e-4)
