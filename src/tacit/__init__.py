@@ -19,11 +19,15 @@ _HOMES = {
     "train": "tacit.training.train",
 }
 
-__all__ = sorted(_HOMES)
+_PARTS = ("distributions", "evaluation", "gradients", "inference", "models", "networks", "objectives", "training")
+
+__all__ = sorted({*_HOMES, *_PARTS})
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: `import tacit` itself stays quick."""
+    """Import a public name, or a part of the core, when it is first asked for: `import tacit` itself stays quick."""
+    if name in _PARTS:
+        return importlib.import_module(f"tacit.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'tacit' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -169,7 +169,7 @@ def test_extra_columns_are_ignored_and_empty_rows_told(run: Any, model: Path, tm
         (("predict", "--target", "age"), 2, ("age", "length")),
         (("predict", "--target", "mass", "--quantiles", "0.5,2"), 2, ("--quantiles",)),
         (("score", "--keep", "colour"), 2, ("colour",)),
-        (("score", "--cost"), 2, ("--cost", "no approximate posterior")),
+        (("score", "--cost"), 2, ("--cost", "discrete-vae and vae")),
         (("sample", "-n", "0"), 2, ("-n",)),
         (("sample", "-n", "3", "--given", "sort=big"), 2, ("--given",)),
         (("anomalies", "--rate", "2"), 2, ("--rate",)),

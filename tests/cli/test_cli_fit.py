@@ -10,6 +10,7 @@ import pytest
 
 from tacit.persistence import read_manifest
 from tacit.workflow.model_file import load_model
+from tests.cli.test_cli_bad_input import refused
 
 QUICK = ("-k", 2, "--set", "n_starts=2", "--set", "n_finish=2")
 
@@ -39,10 +40,14 @@ def test_fit_says_what_the_model_is_worth_and_how_to_repeat_it(run: Any, table: 
     assert "two standard deviations" in page.read_text()
 
 
-def test_the_same_seed_gives_the_same_figures(run: Any, model: Path, table: Path, tmp_path: Path) -> None:
-    again = tmp_path / "again.tacit"
-    assert run("fit", table, "-o", again, *QUICK).exit_code == 0
-    assert read_manifest(again)["figures"] == read_manifest(model)["figures"]
+def test_the_same_seed_gives_the_same_figures_in_a_file_named_after_the_table(
+    run: Any, model: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("fit", table, *QUICK).exit_code == 0
+    assert read_manifest(tmp_path / f"{table.stem}.tacit")["figures"] == read_manifest(model)["figures"]
+    refused(run("fit", table, *QUICK), 1, "--force")
+    refused(run("fit", "-", *QUICK), 2, "-o M.tacit")
 
 
 def test_no_refit_keeps_the_model_of_the_training_rows(run: Any, table: Path, tmp_path: Path) -> None:

@@ -292,6 +292,8 @@ def test_rows_that_do_not_suit_the_likelihood(rows: np.ndarray, many: DiscreteVA
         DiscreteVAE(likelihood="poisson", **FAST).fit(grey + 0.3)
     with pytest.raises(DataError, match="not a number"):
         DiscreteVAE(likelihood="gaussian", **FAST).fit(mixed())
+    with pytest.raises(DataError, match=r"60 values in 60 rows"):
+        DiscreteVAE(likelihood="categorical", **FAST).fit(np.random.default_rng(0).normal(size=(60, 2)))
     with pytest.raises(UsageError, match="types"):
         DiscreteVAE(likelihood="bernoulli", types={"x0": "real"}, **FAST).fit(rows)
 

@@ -37,6 +37,7 @@ def test_import_is_light_and_names_are_found_when_asked_for() -> None:
         "assert not {'jax', 'sklearn', 'numpy'} & set(sys.modules)\n"
         "assert 'GaussianMixture' in dir(tacit)\n"
         "from tacit import GaussianMixture\n"
+        "assert tacit.gradients.LeaveOneOut and tacit.objectives.IWAE\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
     with pytest.raises(AttributeError, match="no attribute 'Mixtures'"):

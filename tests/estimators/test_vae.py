@@ -219,6 +219,14 @@ def test_it_passes_scikit_learns_checks() -> None:
         check_estimator(VAE(2, preset="fast"))
 
 
+def test_sticking_the_landing_is_of_the_sampled_divergence() -> None:
+    objective = plan_of(VAE(2, gradient="sticking-the-landing")).objective
+    assert not objective.closed_kl
+    for given in ({"kl": "closed"}, {"free_bits": 0.1}):
+        with pytest.raises(UsageError, match="sampled KL"):
+            plan_of(VAE(2, gradient="sticking-the-landing", **given))
+
+
 @pytest.mark.parametrize(
     ("given", "where"),
     [({"n_mc_samples": 1}, "n_mc_samples"), ({"gradient": "sticking-the-landing"}, "gradient")],

@@ -93,11 +93,24 @@ def test_pairs_of_draws_are_listed_for_an_importance_weighted_bound() -> None:
 
 def test_names() -> None:
     assert label(Reinforce(MovingAverage())) == "Reinforce(MovingAverage)"
+    assert label(Reinforce(MovingAverage(0.5))) == "Reinforce(MovingAverage(decay=0.5))"
     assert label(UniformSampling(0.25)) == "UniformSampling(defensive=0.25)"
     assert label(Enumeration()) == "Enumeration"
     assert all(gradient_named(name) is not None for name in GRADIENTS)
     with pytest.raises(UsageError, match=r"no gradient estimator.*leave-one-out"):
         gradient_named("leave-two-out")
+
+
+def test_none_is_lost_and_each_has_the_draws_it_needs() -> None:
+    estimators = [Reinforce(ConstantBaseline(-1.0)), Reinforce(ConstantBaseline(-12.0)), LeaveOneOut(), LeaveOneOut()]
+    found = compare(jax.random.key(5), Q, log_weight, estimators, n_draws=100)
+    assert [one.name for one in found] == [
+        "Reinforce(ConstantBaseline(value=-1.0))",
+        "Reinforce(ConstantBaseline(value=-12.0))",
+        "LeaveOneOut",
+        "LeaveOneOut (2)",
+    ]
+    assert [one.evaluations for one in found] == [1, 1, 2, 2]
 
 
 def test_what_does_not_apply_is_an_error_that_names_what_does() -> None:
@@ -119,4 +132,4 @@ def test_what_does_not_apply_is_an_error_that_names_what_does() -> None:
         with pytest.raises(UsageError, match="defensive"):
             UniformSampling(share)
     with pytest.raises(UsageError, match="num_samples=1"):
-        compare(jax.random.key(0), Q, log_weight, [LeaveOneOut()])
+        compare(jax.random.key(0), Q, log_weight, [LeaveOneOut()], num_samples=1)

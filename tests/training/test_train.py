@@ -14,10 +14,11 @@ import pytest
 
 from tacit._errors import FitError, UsageError
 from tacit.data.batch import Batch
+from tacit.distributions import Categorical, DiagonalNormal
 from tacit.gradients import Enumeration, Pathwise
 from tacit.inference.joint import Joint
 from tacit.inference.optimizers import Descent
-from tacit.models import AbstractConditional
+from tacit.models import AbstractConditional, Constant, LatentModel, Selected
 from tacit.models.enumeration import log_marginal
 from tacit.networks import partition
 from tacit.objectives import ELBO, IWAE
@@ -52,6 +53,20 @@ def test_same_key_same_result(model, data) -> None:
     assert same(one.model, two.model, rtol=0, atol=0)
     other = train(model, None, data, key=jax.random.key(2), validation=HELD, **FAST)
     assert not same(one.model, other.model)
+
+
+def test_rows_may_be_an_array_with_holes(data) -> None:
+    half = Constant(Categorical(jnp.zeros(2)))
+    model = LatentModel(half, Selected(DiagonalNormal(jnp.array([[-1.0, 0.0], [1.0, 0.0]]), jnp.zeros((2, 2)))))
+    y = np.random.default_rng(0).normal(size=(40, 2))
+    y[3, 1] = np.nan
+    settings = {"key": jax.random.key(0), "max_epochs": 2, "validation": HELD}
+    missing = np.isnan(y)
+    batch = Batch(np.where(missing, 0.0, y), None, ~missing, None, None)
+    assert same(train(model, None, y, **settings).model, train(model, None, batch, **settings).model, rtol=0, atol=0)
+    for wrong in (y[:, 0], [["a", "b"]], []):
+        with pytest.raises(UsageError, match="no rows"):
+            train(model, None, wrong, **settings)
 
 
 def test_a_member_is_trained_as_if_alone(data) -> None:

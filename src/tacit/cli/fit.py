@@ -41,7 +41,7 @@ TARGET = click.option(
 
 @click.command("fit")
 @options.DATA
-@click.option("-o", "--output", required=True, metavar="M.tacit", help="The model file to write.")
+@click.option("-o", "--output", metavar="M.tacit", help="The model file to write; here, named after DATA, unless told.")
 @click.option("--report", metavar="R.html", help="Also write a report, one page that works offline.")
 @TARGET
 @click.option(
@@ -70,7 +70,7 @@ TARGET = click.option(
 def command(
     command_line: str,
     data: str,
-    output: str,
+    output: str | None,
     report: str | None,
     targets: tuple[str, ...],
     model: str,
@@ -100,6 +100,7 @@ def command(
     of the targets given the other columns.
     """
     check_model(model, targets)
+    output = output or named_after(data)
     if image is not None and model not in DEEP:
         mend = f"Use it with --model {' or '.join(DEEP)}."
         raise UsageError("only deep models show images.", where="--image", mend=mend)
@@ -148,6 +149,13 @@ def command(
     for path in filter(None, (output, report)):
         click.echo(f"wrote {path}")
     click.echo(f"try   tacit sample {output} -n 5\n      tacit anomalies {output} {data}")
+
+
+def named_after(data: str) -> str:
+    """The model file of a table, in this folder; raises `UsageError` where rows come from standard input."""
+    if data == "-":
+        raise UsageError("rows of standard input name no model file.", where="-o", mend="Name one: -o M.tacit.")
+    return f"{Path(data.removesuffix('.gz')).stem}.tacit"
 
 
 def check_model(model: str, targets: tuple[str, ...]) -> None:

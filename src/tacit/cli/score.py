@@ -26,8 +26,9 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
     fitted with --target it is the log density of the target given the other columns; exact or an estimate, as is said
     with the mean.
 
-    With --cost, what lies between the bound that a deep model was trained on and its log-likelihood: what one encoder
-    for all rows costs, and what the family of its posterior costs; and how much the latent tells of a row.
+    With --cost, what lies between the ELBO of a deep model and its log-likelihood: what one encoder for all rows
+    costs, and what the family of its posterior costs; and how much the latent tells of a row. All of it is of the same
+    rows, 500 at most, drawn at random.
     """
     from tacit.evaluation.result import mean_result
     from tacit.workflow.any_file import load_any, sort_of
@@ -35,8 +36,8 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
     check_outputs(output, force=force)
     fitted, manifest = load_any(model)
     if cost and sort_of(fitted) != "latent":
-        mend = "Leave --cost out: it is of models discrete-vae and vae."
-        raise UsageError("this model has no approximate posterior.", where="--cost", mend=mend)
+        mend = "Leave --cost out. (Of a conditional mixture with inference='amortised', Python's gap(X, y) tells it.)"
+        raise UsageError("the cost is told of models discrete-vae and vae.", where="--cost", mend=mend)
     if sort_of(fitted) == "conditional":
         asked = read_covariates(rows, fitted)
         found, figure = scores(fitted, asked, manifest)
@@ -55,13 +56,16 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
         told = None
         log_density = fitted.log_prob(events)
         figure = mean_result("mean log-likelihood", log_density, reference=fitted.schema.reference(), **over)
-    costs = _costs(fitted, events, told, over) if told is not None and cost else ()
+    costs = _costs(fitted, events, over) if cost else ()
     name = "log_density" if not any(column.grey for column in fitted.schema.modelled) else "grey_score"
     columns = with_kept(table, options.listed(keep), {name: log_density})
     more: dict[str, Any] = {"cost": [one.to_dict() for one in costs]} if cost else {}
     write_result("score", columns, output, force=force, as_json=as_json, mean=figure.to_dict(), **more)
-    for one in (figure, *costs):
-        note(str(one))
+    note(str(figure))
+    if costs:
+        note(f"of {costs[0].n:,} rows, log p = ELBO + amortisation gap + approximation gap:")
+    for one in costs:
+        note(f"  {one}")
     for finding in told.findings if told is not None else ():
         note(str(finding))
     holes = sum(table.column(name).null_count for name in fitted.schema.names)
@@ -69,9 +73,8 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
         note(f"{holes:,} missing cells are integrated out: right where cells are missing at random")
 
 
-def _costs(fitted: Any, events: Any, told: Any, over: dict[str, Any]) -> tuple[Any, ...]:
-    """The bound of the rows, what it lacks, and the mutual information, of a deep model."""
+def _costs(fitted: Any, events: Any, over: dict[str, Any]) -> tuple[Any, ...]:
+    """The log-likelihood of a deep model, its bound, what that lacks, and the mutual information."""
     from tacit.workflow.latent_cost import cost
-    from tacit.workflow.latent_figures import BOUND
 
-    return next(one for one in told.figures if one.name.startswith(BOUND)), *cost(fitted, events, **over)
+    return cost(fitted, events, **over)

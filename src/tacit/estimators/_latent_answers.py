@@ -29,7 +29,7 @@ from tacit.estimators._roles import roles
 from tacit.evaluation.pareto import LEAST
 from tacit.evaluation.result import Result
 from tacit.workflow.filling import filled
-from tacit.workflow.latent_cost import between_bounds, cost
+from tacit.workflow.latent_cost import Cost, between_bounds, cost
 from tacit.workflow.latent_figures import judge_latent
 from tacit.workflow.latent_points import best_columns
 from tacit.workflow.latent_rows import encode_rows
@@ -95,16 +95,17 @@ class LatentAnswers(LatentPredictions, abc.ABC):
 
     def cost(
         self, X: Any, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None, covariates: Any = None
-    ) -> tuple[Result, Result, Result]:
-        """What it costs that q is approximate, in nats a row: amortisation gap, approximation gap; and I(row; z).
+    ) -> Cost:
+        """What it costs that q is approximate, means over rows in nats.
 
             log p = ELBO + amortisation gap + approximation gap
 
-        The first is what q gains when it is refined for every row alone, since one network serves them all: train
-        longer, or with a larger encoder. The second is what the best q of its family still lacks: another posterior,
-        or a simpler model. The third, the mutual information, is how much the latent tells which row it is of. Of more
-        than 500 rows so many, drawn at random, are looked at; the same at every call. Sources: Cremer et al. 2018;
-        Hoffman and Johnson 2016.
+        Fields `log_likelihood`, `bound`, `amortisation`, `approximation`, each a `Result` of the same rows. The
+        amortisation gap is what q gains when it is refined for every row alone, since one network serves them all:
+        train longer, or with a larger encoder. The approximation gap is what the best q of its family still lacks:
+        another posterior, or a simpler model. And `information`, the mutual information of row and z: how much the
+        latent tells which of these rows it is of, so at most the log of their number. Of more than 500 rows so many,
+        drawn at random, are looked at; the same at every call. Sources: Cremer et al. 2018; Hoffman and Johnson 2016.
         """
         rows = self._rows(X, covariates)
         weight, labels = roles(self.schema_, self._table(X), sample_weight, groups)

@@ -88,7 +88,12 @@ def objective_of(given: Any) -> AbstractObjective:
             raise UsageError("an importance-weighted bound has no closed KL divergence.", where="kl", mend=mend)
         return IWAE()
     unknown = given.prior in ("autoregressive", "mixture")  # its divergence has no closed form
-    kl = given.kl if given.kl != "auto" else "sampled" if unknown and not given.free_bits else "closed"
+    landing = isinstance(gradient_of(given.gradient), StickingTheLanding)  # of the closed divergence it is pathwise
+    if landing and (given.kl == "closed" or given.free_bits):
+        mend = "Use kl='sampled' or 'auto' without free bits, or gradient='pathwise'."
+        raise UsageError("sticking the landing is of the sampled KL divergence.", where="gradient", mend=mend)
+    sampled = landing or (unknown and not given.free_bits)
+    kl = given.kl if given.kl != "auto" else "sampled" if sampled else "closed"
     return ELBO(beta=float(given.beta), kl=kl, free_bits=float(given.free_bits))
 
 
@@ -108,7 +113,7 @@ def samples_of(given: Any, gradient: AbstractGradient, usual: int) -> int:
     if given.objective != "iwae":
         return 1 if isinstance(gradient, Enumeration) else int(given.n_mc_samples or usual)
     if isinstance(gradient, StickingTheLanding):
-        mend = "Use gradient='dreg' or 'pathwise', or objective='elbo'."
+        mend = "Use gradient='doubly-reparameterised' or 'pathwise', or objective='elbo'."
         raise UsageError(
             "sticking the landing is biased for an importance-weighted bound.", where="gradient", mend=mend
         )

@@ -58,8 +58,9 @@ class VAE(  # type: ignore[misc]  # `evaluate` gives several figures
             closed-form best; "floored": by the network, at least `scale_floor`; "fixed": the column's own unit, not
             learned; "network": by the network without a floor, which may shrink onto rows without limit (warned of).
         scale_floor: least s.d. of a real column given z, in units near its own s.d.
-        objective: "elbo" or "iwae"; kl: of the ELBO "closed", "sampled" or "auto" (closed where it can be).
-        gradient: "pathwise", "sticking-the-landing" (ELBO with kl="sampled"), "doubly-reparameterised" (iwae),
+        objective: "elbo" or "iwae"; kl: of the ELBO "closed", "sampled" or "auto" (closed where it can be; sampled with
+            sticking the landing).
+        gradient: "pathwise", "sticking-the-landing" (ELBO, its KL sampled), "doubly-reparameterised" (iwae),
             "reinforce", or an object of `tacit.gradients`.
         n_mc_samples: draws of z a row and step; None for 1, or 5 of an importance-weighted bound.
         beta: weight of the KL divergence; free_bits: nats of it a latent may have for nothing. With other than 1 and 0

@@ -41,6 +41,7 @@ class Gaps(NamedTuple):
     approximation: Result
     bound: Float[np.ndarray, " n"]
     refined: Float[np.ndarray, " n"]
+    bound_error: Float[np.ndarray, " n"]  # of the draws; 0 where the states of q are listed
 
 
 class _Refined(AbstractOfRow):
@@ -124,7 +125,7 @@ def gaps(
     gradient, samples = _gradient(kinds(model, posterior, rows)[1], num_samples)
     of_row = _Refined(gradient, samples, steps, learning_rate)
     found = over_rows(of_row, model, posterior, rows, key=key)
-    before, after, _, after_error, change_error = (np.asarray(a, np.float64) for a in found)
+    before, after, before_error, after_error, change_error = (np.asarray(a, np.float64) for a in found)
     share = np.ones(len(before)) if rows.weight is None else np.asarray(rows.weight, np.float64)
     share = share / share.sum()
 
@@ -142,6 +143,7 @@ def gaps(
         _with_noise(approximation, float(np.hypot(noise(after_error), more))),
         before,
         after,
+        before_error,
     )
 
 

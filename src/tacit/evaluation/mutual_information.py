@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from tacit._device import compiled, placed
 from tacit._errors import UsageError
@@ -30,7 +31,13 @@ class Information(NamedTuple):
 
 
 def mutual_information(
-    model: LatentModel, posterior: AbstractConditional | None, rows: Batch, *, key: Key, num_samples: int = 4
+    model: LatentModel,
+    posterior: AbstractConditional | None,
+    rows: Batch,
+    *,
+    key: Key,
+    num_samples: int = 4,
+    groups: ArrayLike | None = None,
 ) -> Information:
     """`I(row; z) = E_n KL(q_n || q_agg)`, with `q_agg = sum_n w_n q_n` the aggregate posterior of these rows, in nats.
 
@@ -58,10 +65,12 @@ def mutual_information(
     n = len(rows.y)
     weight = np.ones(n) if rows.weight is None else np.asarray(rows.weight, np.float64)
     share = weight / weight.sum()
+    cap = f"at most {np.log(n):.2f}, the log of {n:,} rows"
     one = jax.tree.map(lambda a: a[0], qs)
     if isinstance(one, AbstractEnumerable) and one.n_states <= LISTED:
         each = _listed(qs, share, max(1, LISTED * TILE // one.n_states))
-        return Information(mean_result("mutual information", each, weight=weight), each)
+        found = mean_result("mutual information", each, weight=weight, groups=groups, note=cap)
+        return Information(found, each)
     if num_samples < 2:
         raise UsageError(f"num_samples={num_samples} has no error.", where="mutual_information", mend="Use at least 2.")
     key_rows, key_draws = jax.random.split(key)
@@ -71,9 +80,14 @@ def mutual_information(
     each, error = _drawn(qs, share, looked, key_draws, num_samples)
     counted = weight[looked] / weight[looked].sum()
     noise = float(np.sqrt(np.sum((counted * error) ** 2)))
-    note = f"{num_samples} draws of each of {len(looked):,} rows"
     found = mean_result(
-        "mutual information", each, weight=weight[looked], kind="estimate", monte_carlo_error=noise, note=note
+        "mutual information",
+        each,
+        weight=weight[looked],
+        groups=None if groups is None else np.asarray(groups)[looked],
+        kind="estimate",
+        monte_carlo_error=noise,
+        note=f"{num_samples} draws a row; {cap}",
     )
     return Information(found, each)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +13,7 @@ from jaxtyping import Float
 
 from tacit._device import compiled, placed
 from tacit._errors import UsageError
-from tacit._typing import Array, Key, Scalar
+from tacit._typing import Array, Event, Key, Scalar
 from tacit.evaluation.result import Result, mean_result, paired_difference
 from tacit.inference.procedure import evidence
 from tacit.models import AbstractConditional, LatentModel
@@ -29,9 +31,24 @@ class Sandwich(NamedTuple):
     upper_of_rows: np.ndarray
 
 
+class AbstractSeen(eqx.Module):
+    """Which cells of a row that was drawn are seen."""
+
+    @abc.abstractmethod
+    def __call__(self, event: Event) -> tuple[Event, Any]:
+        """The event with 0 in cells that are not seen, and which are seen; None where all are."""
+
+
+class AllSeen(AbstractSeen):
+    """All of them."""
+
+    def __call__(self, event: Event) -> tuple[Event, Any]:
+        return event, None
+
+
 @compiled
 def _bounds(
-    model: LatentModel, posterior: Any, keys: Key, x: Array | None, num_samples: int
+    model: LatentModel, posterior: Any, keys: Key, x: Array | None, num_samples: int, seen: AbstractSeen
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """Both bounds of rows drawn from the model: of S draws of q, and of S - 1 with the latent that made the row."""
 
@@ -39,10 +56,11 @@ def _bounds(
         (key_row, key_q), x = jax.random.split(inputs[0]), inputs[1]
         context = model.context(x)
         truth, event = model.sample(key_row, x)
-        q, prior = posterior(evidence(event, x, None)), model.prior(context)
+        event, observed = seen(event)
+        q, prior = posterior(evidence(event, x, observed)), model.prior(context)
 
         def log_weight(z: Array) -> Scalar:
-            return model.log_likelihood(z, context, event) + prior.log_prob(z) - q.log_prob(z)
+            return model.log_likelihood(z, context, event, observed) + prior.log_prob(z) - q.log_prob(z)
 
         keys = jax.random.split(key_q, num_samples)
         log_w = jax.lax.map(lambda key: log_weight(q.sample(key)), keys, batch_size=min(64, num_samples))
@@ -62,6 +80,7 @@ def sandwich(
     key: Key,
     num_samples: int = 64,
     x: np.ndarray | None = None,
+    seen: AbstractSeen | None = None,
 ) -> Sandwich:
     """Lower and upper bound of `E log p(y | x)` over `n` rows drawn from the model, in nats a row.
 
@@ -69,7 +88,8 @@ def sandwich(
 
     with z* the latent that the row was made from: it is a draw of the exact posterior, so the second is at or above
     log p in expectation. Both are of the model's own rows, not of data: what they tell is how far to trust the
-    lower bound of this q. `x` (n, p) are covariates. Source: Grosse et al. 2015, section 3.
+    lower bound of this q. `x` (n, p) are covariates; `seen` tells which cells of a row are. Source: Grosse et al.
+    2015, section 3.
 
     >>> from tacit.distributions import Bernoulli, Categorical
     >>> from tacit.models import Constant, Selected
@@ -83,7 +103,7 @@ def sandwich(
     if x is not None and len(x) != n:
         raise UsageError(f"{len(x)} rows of covariates do not fit {n} rows.", where="x", mend="Give one a row.")
     known = None if x is None else placed(x, float)
-    found = _bounds(model, posterior, jax.random.split(key, n), known, num_samples)
+    found = _bounds(model, posterior, jax.random.split(key, n), known, num_samples, seen or AllSeen())
     lower, upper = (np.asarray(values, np.float64) for values in found)
     note = f"{num_samples:,} draws, rows drawn from the model"
     kinds: Any = ("upper bound", "lower bound")

@@ -15,6 +15,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
+from tacit._errors import UsageError
 from tacit._typing import Array, Key
 from tacit.distributions import AbstractReparameterised
 from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
@@ -57,7 +58,7 @@ def compare(
     log_weight: LogWeight,
     estimators: Sequence[AbstractGradient] | Mapping[str, AbstractGradient],
     *,
-    num_samples: int | Mapping[str, int] = 1,
+    num_samples: int | Mapping[str, int] | None = None,
     combine: Combine = jnp.mean,
     context: PyTree = None,
     memories: Mapping[str, Memory] | None = None,
@@ -66,9 +67,10 @@ def compare(
     """Bias, variance and cost of estimators of the gradient of `E_q[combine(log w(z_1), ..., log w(z_S))]` in q.
 
     The reference is the exact gradient where the states of q, and all tuples of S of them, can be listed; else a
-    run 20 times as long. `num_samples` may differ by name, so as to compare at equal evaluations; `context` is (y, x)
-    of the row, for baselines that see it. Running figures are warmed up; arrays that an estimator trains are those of
-    `memories` (by name), or as they start. Raises `UsageError` where an estimator does not apply.
+    run 20 times as long. `num_samples` may differ by name, so as to compare at equal evaluations; None is the least
+    that an estimator takes, 1 or 2. Estimators are named by class and settings, unless they come with names. `context`
+    is (y, x) of the row, for baselines that see it. Running figures are warmed up; arrays that an estimator trains are
+    those of `memories` (by name), or as they start. Raises `UsageError` where an estimator does not apply.
 
     >>> from tacit.distributions import Categorical
     >>> q, log_joint = Categorical(jnp.zeros(3)), jnp.array([-11.0, -12.0, -14.0])
@@ -79,11 +81,11 @@ def compare(
     >>> others.name, others.evaluations, others.variance < plain.variance, others.bias_z < 5
     ('LeaveOneOut', 2, True, True)
     """
-    named = dict(estimators) if isinstance(estimators, Mapping) else {label(e): e for e in estimators}
+    named = dict(estimators) if isinstance(estimators, Mapping) else _named(estimators)
     references: dict[int, tuple[np.ndarray, np.ndarray, str]] = {}
     found = []
     for i, (name, estimator) in enumerate(named.items()):
-        s = num_samples if isinstance(num_samples, int) else num_samples[name]
+        s = num_samples[name] if isinstance(num_samples, Mapping) else num_samples or _least(estimator, q)
         estimator.check(q, s)
         estimator = estimator.sized(q)
         if s not in references:
@@ -112,8 +114,8 @@ def compare(
     return found
 
 
-def label(estimator: AbstractGradient) -> str:
-    """The class of an estimator and the settings that are not its usual ones.
+def label(estimator: Any) -> str:
+    """The class of an estimator and the settings that are not its usual ones, those of its baseline too.
 
     >>> label(LeaveOneOut(plain=True))
     'LeaveOneOut(plain=True)'
@@ -121,13 +123,36 @@ def label(estimator: AbstractGradient) -> str:
     own = []
     for f in fields(estimator):
         value = getattr(estimator, f.name)
+        if repr(value) == repr(f.default):
+            continue
         if isinstance(value, eqx.Module):
-            usual = repr(value) == repr(f.default)
-            text = type(value).__name__
-        else:
-            usual, text = repr(value) == repr(f.default), f"{f.name}={value!r}"
-        own += [] if usual else [text]
+            own.append(label(value))
+        elif not eqx.is_array(value):
+            own.append(f"{f.name}={value!r}")
     return type(estimator).__name__ + (f"({', '.join(own)})" if own else "")
+
+
+def _named(estimators: Sequence[AbstractGradient]) -> dict[str, AbstractGradient]:
+    """By their labels; those that share one are numbered."""
+    found: dict[str, AbstractGradient] = {}
+    for estimator in estimators:
+        name = own = label(estimator)
+        for number in itertools.count(2):
+            if name not in found:
+                break
+            name = f"{own} ({number})"
+        found[name] = estimator
+    return found
+
+
+def _least(estimator: AbstractGradient, q: Any) -> int:
+    """1 draw, or 2 where one is not enough; raises `UsageError` where the estimator does not apply."""
+    try:
+        estimator.check(q, 1)
+    except UsageError:
+        estimator.check(q, 2)
+        return 2
+    return 1
 
 
 def gradient_in_q(

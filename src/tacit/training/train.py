@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 
 from tacit._device import compiled, placed
 from tacit._errors import UsageError
@@ -46,7 +47,7 @@ class Epoch(NamedTuple):
 def train(
     model: LatentModel,
     posterior: AbstractConditional | None,
-    data: Batch,
+    data: Batch | ArrayLike,
     *,
     key: Key,
     objective: AbstractObjective | None = None,
@@ -68,7 +69,8 @@ def train(
     """Maximise an objective over the rows of `data` in the parameters of model and posterior.
 
     Where `posterior` is None the latent is listed and the objective is `log p(y | x)`. `data` holds y (n, d),
-    x (n, p) or None, mask (n, d) or None (cells that are missing hold 0 in y), and weight (n,) or None. `optimizer`
+    x (n, p) or None, mask (n, d) or None (cells that are missing hold 0 in y), and weight (n,) or None; or it is y
+    alone, an array with NaN where a cell is missing. `optimizer`
     is one of ours, of Optax, a name, or a pair, for the model and for the posterior. `procedure` makes the procedure
     from objective, gradient, optimizer, noise and num_samples: `Joint` improves everything at once. `validation` are
     the places of rows that are not trained on but judge every epoch: the parameters of the best epoch are kept, and
@@ -95,6 +97,7 @@ def train(
     True
     """
     began = time.perf_counter()
+    data = data if isinstance(data, Batch) else _rows(data)
     objective, gradient = objective or ELBO(), gradient or Pathwise()
     named = dict(metrics or {})
     n = len(data.y)
@@ -177,3 +180,16 @@ def train(
             courses, alive = take(courses, going), alive[going]
     progress("training", longest, longest)
     return keeper.fitted(single, ends, time.perf_counter() - began)
+
+
+def _rows(y: ArrayLike) -> Batch:
+    """Events alone as a batch; raises `UsageError` for what is no table of numbers."""
+    try:
+        events = np.asarray(y, float)
+    except (TypeError, ValueError):
+        events = np.zeros(0)
+    if events.ndim != 2 or not len(events):
+        mend = "Give an array y (n, d) of numbers, or Batch(y, x, mask, weight, None)."
+        raise UsageError("these are no rows.", where="data", mend=mend)
+    missing = np.isnan(events)
+    return Batch(np.where(missing, 0.0, events), None, ~missing if missing.any() else None, None, None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -14,12 +15,28 @@ from tacit.evaluation.gaps import gaps
 from tacit.evaluation.log_likelihood import LogLikelihood
 from tacit.evaluation.mutual_information import mutual_information
 from tacit.evaluation.result import Result, mean_result
-from tacit.evaluation.sandwich import Sandwich, sandwich
+from tacit.evaluation.row_key import error_over_draws
+from tacit.evaluation.sandwich import AbstractSeen, Sandwich, sandwich
+from tacit.workflow.latent_figures import BOUND, LOG_LIKELIHOOD
 from tacit.workflow.latent_grey import labelled
-from tacit.workflow.latent_table import LatentTable
+from tacit.workflow.latent_table import LatentTable, zero_inflated
 
 MOST_ROWS = 500  # whose q is refined, at most
 _SEED = 0  # of draws: the same figures at every call
+
+
+class Cost(NamedTuple):
+    """Means over the same rows, in nats: `log_likelihood = bound + amortisation + approximation`.
+
+    `amortisation`: what q of every row gains when it is refined for that row alone. `approximation`: what the best q of
+    its family still lacks. `information`: the mutual information of row and z.
+    """
+
+    log_likelihood: Result
+    bound: Result
+    amortisation: Result
+    approximation: Result
+    information: Result
 
 
 def cost(
@@ -28,23 +45,39 @@ def cost(
     *,
     weight: Float[np.ndarray, " n"] | None = None,
     groups: np.ndarray | None = None,
-) -> tuple[Result, Result, Result]:
-    """Means over rows in nats: the amortisation gap, the approximation gap, and the mutual information of row and z.
+) -> Cost:
+    """What lies between the bound and the log-likelihood, and how much z tells of a row.
 
-        log p(y) = ELBO + amortisation gap + approximation gap
-
-    The first is what q of every row gains when it is refined for that row alone: one encoder serves them all. The
-    second is what the best q of its family still lacks. Of more than 500 rows so many, drawn at random, are looked at.
+    Of more than 500 rows with a weight so many, drawn at random, are looked at.
     """
-    if len(rows) > MOST_ROWS:
-        looked = np.sort(np.random.default_rng(_SEED).choice(len(rows), MOST_ROWS, replace=False))
-        rows = rows.take(looked)
-        weight, groups = (None if a is None else np.asarray(a)[looked] for a in (weight, groups))
+    counted = np.arange(len(rows)) if weight is None else np.flatnonzero(weight)
+    if len(counted) > MOST_ROWS:
+        counted = np.sort(np.random.default_rng(_SEED).choice(counted, MOST_ROWS, replace=False))
+    rows = rows.take(counted)
+    weight, groups = (None if a is None else np.asarray(a)[counted] for a in (weight, groups))
     batch, key = model.batch(rows, weight), jax.random.key(_SEED)
-    found = gaps(model.model, model.posterior, batch, _log_p(model, rows, weight, groups), key=key, groups=groups)
-    told = mutual_information(model.model, model.posterior, batch, key=key).mutual_information
-    first, second = (labelled(model.schema, one) for one in (found.amortisation, found.approximation))
-    return first, second, told
+    log_p = _log_p(model, rows, weight, groups)
+    found = gaps(model.model, model.posterior, batch, log_p, key=key, groups=groups)
+    told = mutual_information(model.model, model.posterior, batch, key=key, groups=groups).mutual_information
+    share = np.ones(len(rows)) if weight is None else weight
+    noise = error_over_draws(found.bound_error, share / share.sum(), rows.y, rows.x)
+    over: dict[str, Any] = {"weight": weight, "groups": groups, "reference": model.schema.reference()}
+    kind, error = log_p.result.kind, log_p.result.monte_carlo_error
+    whole = mean_result(
+        LOG_LIKELIHOOD,
+        log_p.values + rows.log_jacobian,
+        kind=kind,
+        monte_carlo_error=error,
+        note=log_p.result.note,
+        **over,
+    )
+    bound = mean_result(
+        BOUND, found.bound + rows.log_jacobian, kind="lower bound", monte_carlo_error=noise or None, **over
+    )
+    log_likelihood, lower, first, second = (
+        labelled(model.schema, one) for one in (whole, bound, found.amortisation, found.approximation)
+    )
+    return Cost(log_likelihood, lower, first, second, told)
 
 
 def between_bounds(model: LatentTable, n: int, seed: int, x: np.ndarray | None = None) -> Sandwich:
@@ -52,9 +85,24 @@ def between_bounds(model: LatentTable, n: int, seed: int, x: np.ndarray | None =
 
     With covariates, of rows given these x (n, p).
     """
-    found = sandwich(model.model, model.posterior, n, key=jax.random.key(seed), x=x)
+    seen = _Seen(zero_inflated(model.schema))
+    found = sandwich(model.model, model.posterior, n, key=jax.random.key(seed), x=x, seen=seen)
     lower, upper, gap = (labelled(model.schema, one) for one in (found.lower, found.upper, found.gap))
     return found._replace(lower=lower, upper=upper, gap=gap)
+
+
+class _Seen(AbstractSeen):
+    """All cells but the positive part of a zero."""
+
+    pairs: tuple[tuple[int, int], ...]  # places of the positive part, and of whether there is one
+
+    def __call__(self, event: Any) -> tuple[Any, Any]:
+        if not self.pairs:
+            return event, None
+        observed = jnp.ones(event.shape, bool)
+        for part, there in self.pairs:
+            observed = observed.at[part].set(event[there] != 0)
+        return jnp.where(observed, event, 0.0), observed
 
 
 def _log_p(model: LatentTable, rows: Rows, weight: Any, groups: Any) -> LogLikelihood:

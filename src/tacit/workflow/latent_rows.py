@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow.compute as pc
 from jaxtyping import Bool, Float
 
 from tacit._errors import DataError, UsageError, shown
@@ -27,6 +28,7 @@ LIKELIHOODS: dict[str, Kind | None] = {
 """The kind that every column is read as; None leaves it to the values."""
 
 BITS = (0, 1)  # levels of a column of a 0/1 table
+MOST_LEVELS = 20  # of a column whose values hardly ever come twice
 
 
 def read_columns(table: Table, likelihood: str, types: Mapping[str, str] | None = None) -> Schema:
@@ -48,6 +50,8 @@ def read_columns(table: Table, likelihood: str, types: Mapping[str, str] | None 
         _check_shares(table)
         return bits_schema(table) if holds_bits(table) else Schema(tuple(_grey(table, name) for name in table.names))
     schema = Schema.infer(table)
+    if likelihood == "categorical":
+        _check_repeated(table, schema.names)
     return Schema.infer(table, types=dict.fromkeys(schema.names, str(LIKELIHOODS[likelihood])))
 
 
@@ -76,6 +80,8 @@ def with_likelihood(table: Table, schema: Schema, likelihood: str) -> Schema:
         return Schema(tuple(read(table, one.name) if one.name in pixels else one for one in schema.columns))
     if kind is None:
         return schema
+    if kind == "categorical":
+        _check_repeated(table, schema.names)
     return Schema(tuple(fit_column(table, c.name, kind, CHOSEN) if c.modelled else c for c in schema.columns))
 
 
@@ -167,6 +173,18 @@ def _odd(values: np.ndarray) -> np.ndarray:
 def _outside(values: np.ndarray) -> np.ndarray:
     """Which cells are there and not between 0 and 1."""
     return (values < 0.0) | (values > 1.0)
+
+
+def _check_repeated(table: Table, names: Iterable[str]) -> None:
+    """Raise `DataError` for a column of which next to no value comes twice: as levels they would say nothing."""
+    for name in names:
+        present = int(table.present(name).sum())
+        levels = pc.count_distinct(table.column(name), mode="only_valid").as_py()
+        if levels > MOST_LEVELS and levels > present / 2:
+            what = f"it has {levels:,} values in {present:,} rows, and a categorical likelihood makes each a level."
+            raise DataError(
+                what, where=table.where(column=name), mend="Use likelihood='auto', or leave the column out."
+            )
 
 
 def _check_shares(table: Table) -> None:

@@ -206,10 +206,15 @@ class LatentTable:
         return z, hidden(self.schema, y.astype(np.float64))
 
 
+def zero_inflated(schema: Schema) -> tuple[tuple[int, int], ...]:
+    """Of every zero-inflated column the places of its positive part, and of whether there is one."""
+    layout = schema.layout
+    names = [name for name in layout.normal if name in layout.bernoulli]
+    return tuple((layout.index("normal", name), layout.index("bernoulli", name)) for name in names)
+
+
 def hidden(schema: Schema, y: Float[np.ndarray, "... d"]) -> Float[np.ndarray, "... d"]:
     """Drawn events as a table shows them: of a zero, the positive part is not seen."""
-    layout = schema.layout
-    for name in set(layout.normal) & set(layout.bernoulli):
-        zero = y[..., layout.index("bernoulli", name)] == 0
-        y[..., layout.index("normal", name)][zero] = np.nan
+    for part, there in zero_inflated(schema):
+        y[..., part][y[..., there] == 0] = np.nan
     return y
