@@ -36,6 +36,7 @@ from tacit.training import train
 SETS = {"wine": (load_wine, 2), "wdbc": (load_breast_cancer, 3), "digits": (load_digits, 3)}
 STEPS = {"joint": 3000, "local": 3000, "amortised": 6000, "sampled": 6000}
 FLOOR = 1e-12
+STARTS = 5  # of EM with diagonal noise, as `LinearGaussian` has them
 
 
 def standardised(load) -> np.ndarray:
@@ -113,9 +114,12 @@ def main() -> None:
                 for way in ("em", "joint", "local", "amortised", "sampled"):
                     began = time.perf_counter()
                     if way == "em":
-                        model = LinearGaussianModel.start(jax.random.key(0), X.shape[1], m, isotropic=isotropic)
-                        data = Batch(X, None, None, np.ones(len(X)), None)
-                        found = fit_linear(model, data, floor=FLOOR, max_steps=20_000, tolerance=1e-9)
+                        data, fits = Batch(X, None, None, np.ones(len(X)), None), []
+                        for start in range(1 if isotropic else STARTS):
+                            key = jax.random.key(start)
+                            model = LinearGaussianModel.start(key, X.shape[1], m, isotropic=isotropic)
+                            fits.append(fit_linear(model, data, floor=FLOOR, max_steps=20_000, tolerance=1e-9))
+                        found = max(fits, key=lambda fit: fit.bounds[-1])
                         model, steps = found.model, len(found.bounds)
                     else:
                         model, steps = by_gradient(X, m, isotropic, way), STEPS[way]
@@ -132,7 +136,8 @@ def main() -> None:
                             "best, nats a row": best,
                             "short of it": short,
                             "asked": asked,
-                            "met": short <= asked,
+                            "met": abs(short) <= asked,
+                            "better optimum": short < -asked,
                             "ELBO - log p at the exact encoder": float(tightness(model, jnp.asarray(X))),
                             "seconds": time.perf_counter() - began,
                             "steps of the peer": peer_steps,

@@ -48,6 +48,8 @@ DEFECTS: dict[str, tuple[Any, str, str]] = {
     "empty": ([None] * N, "constant", "warning"),
     "date": (np.datetime64("2026-01-01") + np.arange(N), "date", "warning"),
     "date text": ([f"2026-01-{1 + i % 28:02d}" for i in range(N)], "date", "warning"),
+    "date of another form": ([f"{1 + i % 28:02d}/03/2026" for i in range(N)], "date", "warning"),
+    "date with points": ([f"{1 + i % 28}.3.2026 10:15" for i in range(N)], "date", "warning"),
     "name": ([f"n{i}" for i in range(N)], "identifier", "note"),
     "nested": ([[1, 2]] * N, "identifier", "note"),
     "account": (np.arange(N) + 2**60, "large-integers", "warning"),

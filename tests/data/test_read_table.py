@@ -247,3 +247,10 @@ def test_decimal_commas_are_told(tmp_path: Path) -> None:
     table = read(tmp_path, "x;y\n1,5;a\n-2,25;1,5\n3;b\n")
     assert [(f.code, f.column) for f in table.findings] == [("decimal-comma", "x"), ("separator", None)]
     assert table.dtype("x") == "text"
+
+
+def test_commas_that_may_mark_thousands_are_not_called_decimal(tmp_path: Path) -> None:
+    table = read(tmp_path, 'x,y\n"1,234",1\n"12,500,000",2\n')
+    (found,) = (f for f in table.findings if f.code == "decimal-comma")
+    assert "thousands" in found.message
+    assert "1234" in str(found.mend)

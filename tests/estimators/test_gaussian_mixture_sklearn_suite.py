@@ -19,7 +19,7 @@ NOT_APPLICABLE = {
     "test_gaussian_suffstat_sk_spherical": PRIVATE,
     "test_compute_log_det_cholesky": PRIVATE,
     "test_gaussian_mixture_log_probabilities": PRIVATE,
-    # ours gives up all but three of five starts after a few steps; test_gaussian_mixture.py has it with a tolerance
+    # ours gives up all but three of its starts after a few steps; test_gaussian_mixture_em.py has more starts
     "test_multiple_init": "compares to the last digit two starts that reach one optimum, the default being one start",
     "test_gaussian_mixture_precisions_init": "calls the private _set_parameters and _initialize",
     "test_gaussian_mixture_all_init_does_not_estimate_gaussian_parameters": "counts calls of a private function",

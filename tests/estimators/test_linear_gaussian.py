@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
-from sklearn.datasets import load_wine
+from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -73,6 +73,15 @@ def test_every_procedure_comes_to_the_same(
     assert best - within < found.score(wine) < best + 1e-9
     assert -1e-9 < found.gap_ < within
     assert found.gap_ == pytest.approx(found.score(wine) - found.bound_)
+
+
+def test_the_best_of_several_starts_of_factor_analysis_is_kept_and_the_others_told() -> None:
+    X = load_breast_cancer().data  # has two optima
+    one, found = (LinearGaussian(3, noise="diagonal", n_init=n, random_state=0).fit(X) for n in (1, 5))
+    assert found.score(X) > one.score(X) + 0.5
+    assert found.score(X) == pytest.approx(max(found.fitted_.starts), abs=1e-4)
+    assert [f.code for f in found.findings_ if f.code == "starts-differ"] == ["starts-differ"]
+    assert len(LinearGaussian(1, random_state=0).fit(X[:, :4]).fitted_.starts) == 1
 
 
 def test_densities_are_those_of_the_implied_normal(wine: np.ndarray, model: LinearGaussian) -> None:

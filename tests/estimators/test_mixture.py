@@ -21,10 +21,11 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import tacit
-from tacit import Mixture
+from tacit import GaussianMixture, Mixture
 from tacit._errors import DataError, ModelFileError, OutputError, TacitWarning, UsageError
 from tacit.data.schema import Schema
 from tacit.data.table import read_table
+from tacit.report import write_report
 
 N = 240
 SETTINGS: dict[str, Any] = {"random_state": 0, "n_init": 2}
@@ -90,6 +91,25 @@ def test_score_is_the_mean_and_evaluate_says_its_error(mixture: Mixture, frame: 
     assert result.kind == "exact"
     assert_allclose([result.value, result.standard_error], [each.mean(), each.std(ddof=1) / np.sqrt(N)])
     assert mixture.evaluate(frame, groups=np.arange(N) // 4).n_groups == N // 4
+
+
+def test_weights_that_count_few_rows_are_told(frame: pd.DataFrame) -> None:
+    weight = np.full(N, 1 / N)
+    told = Mixture(1, random_state=0).fit(frame, sample_weight=weight).findings_
+    assert any(finding.code == "few-by-weight" and "sum to 1" in finding.message for finding in told)
+    reals = frame[["size"]].to_numpy()
+    assert GaussianMixture().fit(reals, sample_weight=weight).findings_[0].code == "few-by-weight"
+    assert GaussianMixture().fit(reals, sample_weight=np.ones(N)).findings_ == []
+
+
+def test_no_cell_of_a_column_that_is_not_modelled_is_kept(frame: pd.DataFrame, tmp_path: Path) -> None:
+    named = frame.assign(owner=[f"Jane Doe {2 * i // 3}" for i in range(N)])
+    mixture = Mixture(1, random_state=0).fit(named)
+    assert mixture.schema_["owner"].role != "model"
+    mixture.save(tmp_path / "m.tacit")
+    write_report(tmp_path / "r.html", mixture.record_)
+    for file in ("m.tacit", "r.html"):
+        assert b"Jane Doe" not in (tmp_path / file).read_bytes()
 
 
 def test_means_are_over_the_weights_and_groups_that_the_schema_names(frame: pd.DataFrame) -> None:

@@ -42,7 +42,7 @@ SCHEMA = together(
     click.option("--type", "types", multiple=True, metavar="COL=KIND", help="Read a column as this kind."),
     click.option("--drop", multiple=True, metavar="COL", help="Leave a column out altogether."),
     click.option("--id", "ids", multiple=True, metavar="COL", help="A name of the row: kept, not modelled."),
-    click.option("--weight", metavar="COL", help="Row weights."),
+    click.option("--weight", metavar="COL", help="Row weights: a row counts as so many."),
     click.option("--group", metavar="COL", help="Rows that belong together; they are never split."),
     click.option("--time", metavar="COL", help="The order of rows; the latest are held out."),
 )

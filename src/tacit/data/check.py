@@ -44,12 +44,17 @@ class ColumnReport:
 
     @property
     def summary(self) -> str:
-        """The contents in a few words."""
+        """The contents in a few words; of a column that is not modelled cells are shown: see `told`."""
         if self.minimum is not None and not self.levels:
             return f"{self.minimum:.6g} to {self.maximum:.6g}, median {self.median:.6g}"
         more = self.distinct - len(self.levels)
         shown = ", ".join(f"{level} {count}" for level, count in self.levels)
         return shown + (f", {more} more" if shown and more > 0 else "")
+
+    @property
+    def told(self) -> str:
+        """The contents as a file may hold them: no cell of a column that is not modelled, which may name people."""
+        return self.summary if self.role == "model" else ""
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,8 @@ def _few_rows(table: Table, schema: Schema) -> Iterator[Finding]:
     if len(table) < 2:
         yield Finding("error", "few-rows", "One row is no sample of a density.", mend="Give more rows.")
     elif len(table) < wanted:
-        message = f"{len(table)} rows for {len(schema.names)} columns: the fit will be uncertain."
+        columns = "1 column" if len(schema.names) == 1 else f"{len(schema.names)} columns"
+        message = f"{len(table)} rows for {columns}: the fit will be uncertain."
         yield Finding("warning", "few-rows", message, mend=f"Give {wanted} rows or more, or drop columns.")
 
 

@@ -18,9 +18,11 @@ _WHOLE = r"^[+-]?\d+$"
 _LEADING_ZERO = r"^[+-]?0\d"
 _ISO_DATE = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
 
+_OTHER_DATE = r"^(\d{1,2}[/.-]\d{1,2}[/.-]\d{4}|\d{4}[/.]\d{1,2}[/.]\d{1,2})([ T]\d{1,2}:\d{2}.*)?$"
+
 
 def data_type(array: pa.Array) -> DType:
-    """The data type of a normalised column; text whose every cell is an ISO date counts as "date"."""
+    """The data type of a normalised column; text whose every cell is a date in figures counts as "date"."""
     kind = array.type
     if pa.types.is_boolean(kind):
         return "bool"
@@ -31,7 +33,7 @@ def data_type(array: pa.Array) -> DType:
     if pa.types.is_temporal(kind):
         return "date"
     if pa.types.is_string(kind):
-        dated = len(array) > array.null_count and all_match(array, _ISO_DATE)
+        dated = len(array) > array.null_count and (all_match(array, _ISO_DATE) or all_match(array, _OTHER_DATE))
         return "date" if dated else "text"
     return "other"
 

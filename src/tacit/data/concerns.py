@@ -27,7 +27,7 @@ def column_concerns(column: Column, facts: Facts, table: Table) -> Iterator[Find
 def _constant(column: Column, facts: Facts, table: Table) -> Finding | None:
     if facts.n and facts.n_distinct != 1:
         return None
-    what = "No cell has a value" if not facts.n else f"Every cell is {facts.counts[0][0]}"
+    what = "No cell has a value" if not facts.n else f"Every present cell is {facts.counts[0][0]}"
     return Finding("warning", "constant", f"{what}; left out of the model.", column.name)
 
 

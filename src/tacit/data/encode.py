@@ -203,9 +203,9 @@ def coded(column: Column, table: Table, *, read_as: str = "missing") -> tuple[np
             mend="Correct the cell, or leave it empty.",
         )
     examples = list(dict.fromkeys(str(cells[int(row)].as_py())[:60] for row in unseen[:1000]))[:3]
+    hold = "cell holds" if unseen.size == 1 else "cells hold"
     message = (
-        f"{unseen.size} cells hold no known level and are read as {read_as}: {', '.join(examples)} "
-        f"(first: {table.where(first)})."
+        f"{unseen.size} {hold} no known level, read as {read_as}: {', '.join(examples)} (first: {table.where(first)})."
     )
     codes[unseen] = np.nan
     mend = f"Known levels: {', '.join(map(str, column.levels[:20]))}."

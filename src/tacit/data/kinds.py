@@ -38,7 +38,7 @@ def _nested(f: Facts) -> str | None:
 
 
 def _constant(f: Facts) -> str | None:
-    return f"every cell is {f.counts[0][0]}" if f.n_distinct == 1 else None
+    return f"every present cell is {f.counts[0][0]}" if f.n_distinct == 1 else None
 
 
 def _date(f: Facts) -> str | None:

@@ -8,8 +8,11 @@ import pyarrow.compute as pc
 
 from tacit._errors import DataError
 from tacit.data.column import Role, checked_numbers
+from tacit.data.findings import Finding
 from tacit.data.schema import Schema
 from tacit.data.table import Table
+
+_FAR_FEWER = 4  # times fewer rows by weight than there are
 
 
 def row_weights(schema: Schema, table: Table) -> np.ndarray:
@@ -29,6 +32,19 @@ def row_weights(schema: Schema, table: Table) -> np.ndarray:
         where = table.where(column=name)
         raise DataError("All weights are zero.", where=where, mend="Give some row a weight.")
     return weight
+
+
+def few_by_weight(weight: np.ndarray | None) -> list[Finding]:
+    """A warning where the weights of rows sum to far less than their number: they are taken as counts of rows."""
+    n = 0 if weight is None else int(np.count_nonzero(weight))
+    total = 0.0 if weight is None else float(np.sum(weight))
+    if total >= n / _FAR_FEWER:
+        return []
+    message = (
+        f"The weights of {n:,} rows sum to {total:.3g}. A weight counts a row as so many: fit, choice and BIC are those "
+        f"of {total:.3g} rows."
+    )
+    return [Finding("warning", "few-by-weight", message, mend="Scale them to sum to the number of rows there are.")]
 
 
 def group_codes(schema: Schema, table: Table) -> np.ndarray | None:

@@ -113,5 +113,5 @@ def _too_few(found: int, group: np.ndarray | None, time: np.ndarray | None, need
     unit = "groups" if group is not None else "moments" if time is not None else "rows"
     return DataError(
         f"There are too few {unit} to split: {found}, where {needed} are needed.",
-        mend=f"Give more {unit}, or split in fewer parts.",
+        mend=f"Give more {unit}, split in fewer parts (cv=2, --set n_folds=2), or ask for one number of components.",
     )

@@ -250,8 +250,11 @@ def _table(
             message = "The cells are numbers written as text; read as numbers."
             findings.append(Finding("note", "numeric-text", message, column=name))
         if data_type(after) == "text" and _has_decimal_commas(after):
-            message = "Every cell is a number with a decimal comma; read as text."
+            message = "Every present cell is a number with a decimal comma; read as text."
             mend = "Write the numbers with a decimal point."
+            if _match_all(after, _IN_THOUSANDS):
+                message = "Every present cell is a number with commas, which may mark thousands; read as text."
+                mend = "Write 1,234 as 1234 if it is above a thousand, as 1.234 if the comma is decimal."
             findings.append(Finding("warning", "decimal-comma", message, column=name, mend=mend))
         cells.append(after)
     if not titles or not len(cells[0]):
@@ -272,6 +275,13 @@ def _table(
 
 
 def _has_decimal_commas(cells: pa.Array) -> bool:
-    """Whether every present cell of a text column reads as a number once its comma is a point."""
-    fits = pc.match_substring_regex(cells.drop_null(), r"^[+-]?\d*,\d+$|^[+-]?\d+$")
+    """Whether every present cell of a text column reads as a number once its commas are points, or are gone."""
+    return _match_all(cells, r"^[+-]?\d*,\d+$|^[+-]?\d+$") or _match_all(cells, _IN_THOUSANDS)
+
+
+_IN_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})*$"
+
+
+def _match_all(cells: pa.Array, pattern: str) -> bool:
+    fits = pc.match_substring_regex(cells.drop_null(), pattern)
     return len(fits) > 0 and bool(pc.all(fits).as_py())

@@ -17,9 +17,12 @@ def of_columns(X: Float[np.ndarray, "n d"], names: list[str]) -> list[Finding]:
     return [Finding("warning", "constant", message, name, "Leave the column out.") for name in constant]
 
 
-def of_fit(starts: list[Fit], max_iter: int) -> list[Finding]:
-    """How EM ended."""
+def of_fit(starts: list[Fit], max_iter: int, mended: tuple[str, ...]) -> list[Finding]:
+    """How EM ended, and what was done about degenerate components."""
     found = []
+    if mended:
+        message = f"degenerate components, of fewer rows than their parameters need: {', then '.join(mended)}."
+        found.append(Finding("note", "degenerate", message))
     verdict = starts[0].verdict
     if verdict == "ran out of steps" and max_iter > 0:
         message = f"EM had not converged after {starts[0].steps} steps."

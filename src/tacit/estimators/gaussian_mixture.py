@@ -18,6 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from tacit._errors import UsageError
+from tacit.data.row_roles import few_by_weight
 from tacit.estimators import _findings, _training
 from tacit.estimators._candidates import fold_of_rows, numbers
 from tacit.estimators._checks import check_rows, training_rows
@@ -178,7 +179,8 @@ class GaussianMixture(DensityEstimator):
         return logsumexp(joints, axis=1) + offset
 
     def _reference(self) -> str:
-        return f"{self.n_features_in_} real columns, variance floor {self.reg_covar:g}"
+        names = ", ".join(self._column_names())
+        return f"real columns {names}; variance floor {self.reg_covar:g}"
 
     def responsibilities(self, X: Any) -> Float[np.ndarray, "n k"]:
         """Posterior probability of every component given the present cells of every row."""
@@ -274,7 +276,8 @@ class GaussianMixture(DensityEstimator):
         floor, components = self.reg_covar, (self.weights_, self.covariances_)
         self.findings_ = [
             *_findings.of_columns(rows.X, self._column_names()),
-            *_findings.of_fit(starts, self.max_iter),
+            *few_by_weight(rows.weight),
+            *_findings.of_fit(starts, self.max_iter, fit.mended),
             *_findings.of_components(self._kind, *components, rows=rows.total, floor=floor),
         ]
 

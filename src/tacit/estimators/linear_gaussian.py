@@ -21,6 +21,7 @@ from tacit import persistence
 from tacit._errors import UsageError
 from tacit.data.check import check
 from tacit.data.encode import encode
+from tacit.data.findings import Finding
 from tacit.data.schema import Schema
 from tacit.estimators import _tables
 from tacit.estimators._answers import TableAnswers
@@ -51,6 +52,8 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
         noise: "isotropic", one s (probabilistic PCA), or "diagonal", one for each column (factor analysis).
         inference: "em", closed E- and M-steps (parameter-expanded, so they are few); "local", variational parameters
             of every row; "amortised", `phi_steps` steps of an encoder, then one of the model; "joint", both at once.
+        n_init: starts of EM with diagonal noise, of which the best is kept, as factor analysis has local optima; with
+            isotropic noise there is one.
         standardise: fit columns divided by their standard deviations, so that isotropic noise is the same share of
             each; else it is the same in the units of the data. Makes no difference to diagonal noise.
         n_mc_samples: draws of z a row and step, for inference other than "em"; None takes the expectations exactly.
@@ -86,6 +89,7 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
         "n_latents": [Interval(Integral, 1, None, closed="left")],
         "noise": [StrOptions(set(get_args(Noise)))],
         "inference": [StrOptions(set(get_args(Inference)))],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
         "standardise": ["boolean"],
         "n_mc_samples": [Interval(Integral, 1, None, closed="left"), None],
         "phi_steps": [Interval(Integral, 1, None, closed="left")],
@@ -105,6 +109,7 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
         *,
         noise: str = "isotropic",
         inference: str = "em",
+        n_init: int = 5,
         standardise: bool = True,
         n_mc_samples: int | None = None,
         phi_steps: int = 1,
@@ -119,6 +124,7 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
         self.n_latents = n_latents
         self.noise = noise
         self.inference = inference
+        self.n_init = n_init
         self.standardise = standardise
         self.n_mc_samples = n_mc_samples
         self.phi_steps = phi_steps
@@ -160,7 +166,7 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
         self.fitted_, self.bound_, self.gap_, self.bounds_ = fitted, fitted.bound, fitted.gap, fitted.bounds
         self.verdict_, self.n_iter_ = fitted.status, len(fitted.bounds)
         self.converged_ = self.verdict_ == "converged"
-        self.findings_ = self.record_["warnings"]
+        self.findings_ = _findings(self.record_)
         shared = {"kind": kind, "names": list(table.names), "parameters": self._parameters(job.seed)}
         self._manifest = {**linear_manifest(fitted.model, self.record_), "estimator": shared}
         if not self.converged_:
@@ -226,6 +232,7 @@ def job_of(given: Any) -> LinearJob:
         n_latents=int(given.n_latents),
         noise=given.noise,
         inference=given.inference,
+        n_init=int(given.n_init),
         standardise=bool(given.standardise),
         n_mc_samples=given.n_mc_samples,
         phi_steps=int(given.phi_steps),
@@ -250,7 +257,7 @@ def from_file(model: LinearTable, found: dict[str, Any]) -> LinearGaussian:
     if saved["kind"] != "numpy":
         estimator.feature_names_in_ = np.array(saved["names"], dtype=object)
     record = found["record"]
-    estimator.record_, estimator.findings_ = record, record["warnings"]
+    estimator.record_, estimator.findings_ = record, _findings(record)
     estimator.bound_, estimator.gap_ = float(record["inference"]["bound"]), float(record["inference"]["gap"])
     estimator.verdict_ = record["verdict"]["status"]
     estimator.converged_, estimator.n_iter_ = estimator.verdict_ == "converged", int(record["training"]["epoch"][-1])
@@ -260,3 +267,7 @@ def from_file(model: LinearTable, found: dict[str, Any]) -> LinearGaussian:
 
 def _print(stage: str, done: int, total: int) -> None:
     print(f"{stage}: {done} of {total}")
+
+
+def _findings(record: dict[str, Any]) -> list[Finding]:
+    return [Finding(**told) for told in record["warnings"]]

@@ -179,7 +179,7 @@ def _data(task: Task, schema: Schema, checked: CheckReport, fitted: FittedCondit
             "why": column.why,
             "missing": column.missing,
             "distinct": column.distinct,
-            "summary": column.summary,
+            "summary": column.told,
             "floor": least.get(column.name),
             "ceiling": greatest.get(column.name),
         }

@@ -9,6 +9,7 @@ import numpy as np
 
 from tacit.data.encode import Rows
 from tacit.data.findings import Finding, Severity
+from tacit.data.row_roles import few_by_weight
 from tacit.evaluation.result import Result
 from tacit.workflow.fit_table import FittedTable, Job
 from tacit.workflow.table_mixture import TableMixture
@@ -20,6 +21,7 @@ _FEW_HELDOUT = 30
 def fit_findings(fitted: FittedTable, job: Job, rows: Rows) -> list[Finding]:
     """The findings about a fit, those that touch the figures most first."""
     return [
+        *few_by_weight(rows.weight),
         *_ending(fitted, job),
         *_range(fitted, job),
         *_worth(fitted),
@@ -90,7 +92,8 @@ def _at_floor(model: TableMixture) -> Iterator[Finding]:
             held.setdefault(names[int(np.argmax(np.abs(direction)))], []).append(number)
     for name, numbers in held.items():
         which = ", ".join(map(str, sorted(set(numbers))))
-        message = f"Component {which} is held up by the floor: its density there is as high as the floor is low."
+        those = f"Component {which} is" if len(set(numbers)) == 1 else f"Components {which} are"
+        message = f"{those} held up by the floor: the density there is as high as the floor is low."
         mend = "Equal, rounded or exactly dependent values do that; drop the column, or raise its floor in the schema."
         yield Finding("warning", "variance-floor", message, name, mend)
 

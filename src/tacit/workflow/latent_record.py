@@ -162,7 +162,7 @@ def _data(table: Table, checked: CheckReport | None, rows: Rows, fitted: FittedL
             "kind": column.kind if column.role in ("model", "ignored") else column.role,
             "why": column.why,
             **({"missing": known[column.name].missing, "distinct": known[column.name].distinct} if known else {}),
-            **({"summary": known[column.name].summary} if known else {}),
+            **({"summary": known[column.name].told} if known else {}),
         }
         for column in fitted.model.schema.columns
     ]

@@ -54,6 +54,7 @@ class LinearJob:
     n_latents: int = 1
     noise: Noise = "isotropic"
     inference: Inference = "em"
+    n_init: int = 5  # starts of EM with diagonal noise; with isotropic noise all end in one optimum
     standardise: bool = True
     n_mc_samples: int | None = None
     phi_steps: int = 1
@@ -95,6 +96,7 @@ class LinearFitted:
     differences: tuple[Result, ...]
     refitted: bool
     seconds: float
+    starts: tuple[float, ...] = ()  # of EM: the log-likelihood that each came to, nats a row
 
     @property
     def gap(self) -> float:
@@ -152,13 +154,14 @@ def _fit(schema: Schema, rows: Rows, job: LinearJob, progress: Progress) -> Line
     present = ~np.isnan(rows.y)
     jacobian = rows.log_jacobian - present @ np.log(scale)
     with jax.enable_x64(True):
-        found, bounds, bound, status = _improve(data, job, floor, progress)
+        found, bounds, bound, status, starts = _improve(data, job, floor, progress)
     model = LinearTable.of(schema, _canonical(found, center, scale))
     shift = float(np.average(jacobian, weights=rows.weight))
     log_p = float(np.average(model.log_prob(rows), weights=rows.weight))
     bound = log_p if bound is None else bound + shift
     nobody = np.zeros(0, int)
-    return LinearFitted(model, bounds + shift, bound, log_p, status, nobody, nobody, (), (), False, 0.0)
+    reached = tuple(float(value) + shift for value in starts)
+    return LinearFitted(model, bounds + shift, bound, log_p, status, nobody, nobody, (), (), False, 0.0, reached)
 
 
 def _units(schema: Schema, rows: Rows, standardise: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -180,10 +183,11 @@ def _units(schema: Schema, rows: Rows, standardise: bool) -> tuple[np.ndarray, n
 
 def _improve(
     data: Batch, job: LinearJob, floor: np.ndarray, progress: Progress
-) -> tuple[LinearGaussianModel, np.ndarray, float | None, str]:
+) -> tuple[LinearGaussianModel, np.ndarray, float | None, str, tuple[float, ...]]:
     """The fitted model in standardised units, the mean bound of every step, that at the end, and how it ended.
 
-    The bound at the end is without noise; None stands for log p itself.
+    The bound at the end is without noise; None stands for log p itself. Last come the bounds that the starts of EM
+    ended with: of them the best is kept.
     """
     n, d = data.y.shape
     key_model, key_train = jax.random.split(jax.random.key(job.seed))
@@ -191,10 +195,17 @@ def _improve(
     model = LinearGaussianModel.start(key_model, d, job.n_latents, isotropic=isotropic)
     if job.inference == "em":
         least = np.mean(floor, keepdims=True) if isotropic else floor
-        progress("EM", 0, 1)
-        fit = fit_linear(model, data, floor=least, max_steps=job.steps, tolerance=job.tol)
-        progress("EM", 1, 1)
-        return fit.model, fit.bounds, None, "converged" if fit.converged else "ran out of steps"
+        n_starts = 1 if isotropic else job.n_init
+        fits = []
+        for i in range(n_starts):
+            progress("EM", i, n_starts)
+            other = LinearGaussianModel.start(jax.random.fold_in(key_model, i), d, job.n_latents, isotropic=isotropic)
+            start = model if i == 0 else other
+            fits.append(fit_linear(start, data, floor=least, max_steps=job.steps, tolerance=job.tol))
+        progress("EM", n_starts, n_starts)
+        fit = max(fits, key=lambda one: one.bounds[-1])
+        status = "converged" if fit.converged else "ran out of steps"
+        return fit.model, fit.bounds, None, status, tuple(one.bounds[-1] for one in fits)
     batch = n if job.n_mc_samples is None else min(ROWS, n)
     steps = float(job.steps * -(-n // batch))
     posterior, procedure = _procedure(job, data)
@@ -219,7 +230,7 @@ def _improve(
     scale = np.maximum(model.likelihood.log_scale, 0.5 * np.log(np.mean(floor) if isotropic else floor))
     held = LinearGaussianModel.of(model.likelihood.weight, model.likelihood.bias, scale)
     status = "converged" if gained < (SETTLED_BY_DRAWS if job.n_mc_samples else SETTLED) else "ran out of steps"
-    return held, bounds, float(_bound(jax.tree.map(jnp.asarray, held), trained.posterior, data)), status
+    return held, bounds, float(_bound(jax.tree.map(jnp.asarray, held), trained.posterior, data)), status, ()
 
 
 @compiled

@@ -32,6 +32,7 @@ _FEW_HELDOUT = 30
 _NORMAL_95 = 1.96
 _AT_FLOOR = 1.01
 _NOTABLE_GAP = 0.01  # nats a row
+_NOTABLE_DIFFERENCE = 0.01  # between starts, nats a row
 _HOW = {
     "em": "expectation maximisation",
     "local": "variational parameters of every row",
@@ -70,6 +71,7 @@ def linear_record(
             "log_likelihood": fitted.log_likelihood,
             "bound": fitted.bound,
             "gap": fitted.gap,
+            "starts": list(fitted.starts),
         },
         "training": _training(fitted),
         "anomalies": [
@@ -113,6 +115,11 @@ def loadings(model: LinearTable) -> list[dict[str, Any]]:
 
 def findings(fitted: LinearFitted) -> Iterator[Finding]:
     """What a person should know about the fit."""
+    apart = max(fitted.starts, default=0.0) - min(fitted.starts, default=0.0)
+    if apart > _NOTABLE_DIFFERENCE:
+        more = 4 * len(fitted.starts)
+        message = f"{len(fitted.starts)} starts of EM ended up to {apart:.2g} nats a row apart; the best was kept."
+        yield Finding("note", "starts-differ", message, mend=f"Look further: n_init={more} (--set n_init={more}).")
     for gap in fitted.differences:
         least = _NORMAL_95 * (gap.standard_error or 0.0)
         if gap.value <= least:

@@ -133,7 +133,7 @@ def data_record(table: Table, checked: CheckReport, rows: Rows, fitted: Any, gro
             "why": column.why,
             "missing": column.missing,
             "distinct": column.distinct,
-            "summary": column.summary,
+            "summary": column.told,
             "floor": column.floor or None,
         }
         for column in checked.columns
