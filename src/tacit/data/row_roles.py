@@ -41,8 +41,8 @@ def few_by_weight(weight: np.ndarray | None) -> list[Finding]:
     if total >= n / _FAR_FEWER:
         return []
     message = (
-        f"The weights of {n:,} rows sum to {total:.3g}. A weight counts a row as so many: fit, choice and BIC are those "
-        f"of {total:.3g} rows."
+        f"The weights of {n:,} rows sum to {total:.3g}. A weight counts a row as so many: fit, choice and BIC are "
+        f"those of {total:.3g} rows."
     )
     return [Finding("warning", "few-by-weight", message, mend="Scale them to sum to the number of rows there are.")]
 
