@@ -110,7 +110,7 @@ def warned(record: dict[str, Any]) -> Iterator[str]:
         yield from finding_lines(warning)
     notes = len(record["warnings"]) - len(grave)
     if notes:
-        yield f"{notes} note{'s' if notes > 1 else ''} in the report"
+        yield f"{notes} note{'s' if notes > 1 else ''} in the report (tacit report)"
 
 
 def finding_lines(finding: dict[str, Any]) -> list[str]:
