@@ -225,6 +225,11 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
     def _progress(self) -> Progress:
         return _print if self.verbose else quiet
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        return tags
+
 
 def job_of(given: Any) -> LinearJob:
     """The job that the parameters stand for; raises `UsageError` for combinations that make no sense."""
