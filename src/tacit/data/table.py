@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tacit._errors import DataError, UsageError
-from tacit.data.columns import DEFAULT_TOKENS, DType, data_type, normalised
+from tacit.data.columns import DEFAULT_TOKENS, DType, all_match, data_type, normalised
 from tacit.data.csv_text import CsvText, check_names, delimiter_of
 from tacit.data.findings import Finding
 
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".arrow", ".feather")
+_DECIMAL_COMMA = r"^[+-]?\d*,\d+$|^[+-]?\d+$"
+_IN_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})*$"
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +254,7 @@ def _table(
         if data_type(after) == "text" and _has_decimal_commas(after):
             message = "Every present cell is a number with a decimal comma; read as text."
             mend = "Write the numbers with a decimal point."
-            if _match_all(after, _IN_THOUSANDS):
+            if all_match(after, _IN_THOUSANDS):
                 message = "Every present cell is a number with commas, which may mark thousands; read as text."
                 mend = "Write 1,234 as 1234 if it is above a thousand, as 1.234 if the comma is decimal."
             findings.append(Finding("warning", "decimal-comma", message, column=name, mend=mend))
@@ -276,12 +278,5 @@ def _table(
 
 def _has_decimal_commas(cells: pa.Array) -> bool:
     """Whether every present cell of a text column reads as a number once its commas are points, or are gone."""
-    return _match_all(cells, r"^[+-]?\d*,\d+$|^[+-]?\d+$") or _match_all(cells, _IN_THOUSANDS)
-
-
-_IN_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})*$"
-
-
-def _match_all(cells: pa.Array, pattern: str) -> bool:
-    fits = pc.match_substring_regex(cells.drop_null(), pattern)
-    return len(fits) > 0 and bool(pc.all(fits).as_py())
+    present = len(cells) > cells.null_count
+    return present and (all_match(cells, _DECIMAL_COMMA) or all_match(cells, _IN_THOUSANDS))

@@ -62,3 +62,13 @@ class DensityEstimator(DensityMixin, CheckedEstimator):
     ) -> tuple[Float[np.ndarray, " n"] | None, Any]:
         """Weights and groups of the n rows of X."""
         return check_weight(sample_weight, n), groups
+
+
+class TableDensity(DensityEstimator):
+    """A density of a table, whose columns may hold text and categories."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags

@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 
 from tacit._errors import UsageError
 from tacit.data.encode import Rows
-from tacit.estimators._density import DensityEstimator
+from tacit.estimators._density import TableDensity
 from tacit.estimators._latent_fit import LatentFitting, saved_parameters
 from tacit.estimators._latent_settings import LATENT, gradient_of, objective_of, samples_of, training_of
 from tacit.evaluation.latent_use import state_probabilities
@@ -36,7 +36,7 @@ def _has_one_latent(estimator: Any) -> bool:
 
 
 class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
-    LatentFitting, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator
+    LatentFitting, ClassNamePrefixFeaturesOutMixin, TransformerMixin, TableDensity
 ):
     """A density of a table by a code of discrete latents: `n_latents` of them, of `n_states` states each.
 
@@ -245,12 +245,6 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
     @property
     def _n_features_out(self) -> int:
         return self.n_latents * (1 if self.n_states == 2 else self.n_states)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags
 
 
 def latent_of(n_latents: int, n_states: int) -> AbstractLatent:

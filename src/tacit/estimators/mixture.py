@@ -28,7 +28,7 @@ from tacit.estimators import _tables
 from tacit.estimators._answers import ComponentAnswers
 from tacit.estimators._candidates import numbers
 from tacit.estimators._checks import check_weight, group_labels
-from tacit.estimators._density import DensityEstimator
+from tacit.estimators._density import TableDensity
 from tacit.estimators._random import seed_of
 from tacit.inference.fit import Progress, Settings, quiet
 from tacit.workflow.bootstrap import Bootstrap, bootstrap
@@ -39,7 +39,7 @@ from tacit.workflow.record import make_record
 from tacit.workflow.table_mixture import TableMixture
 
 
-class Mixture(ComponentAnswers, DensityEstimator):
+class Mixture(ComponentAnswers, TableDensity):
     """The exact joint density of a table with columns of any kind: fit once, ask anything.
 
         log p(row) = log sum_k w_k N(real and positive columns | m_k, S_k) prod_j p(other column j | theta_kj)
@@ -251,12 +251,6 @@ class Mixture(ComponentAnswers, DensityEstimator):
 
     def _progress(self) -> Progress:
         return _print if self.verbose else quiet
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags
 
 
 def from_file(model: TableMixture, found: dict[str, Any]) -> Mixture:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from tacit._errors import UsageError
 from tacit.data.encode import Rows
-from tacit.estimators._density import DensityEstimator
+from tacit.estimators._density import TableDensity
 from tacit.estimators._latent_fit import LatentFitting, saved_parameters
 from tacit.estimators._latent_settings import LATENT, gradient_of, objective_of, samples_of, training_of
 from tacit.gradients import AbstractGradient
@@ -29,7 +29,7 @@ NAME = "vae"
 
 
 class VAE(  # type: ignore[misc]  # `evaluate` gives several figures
-    LatentFitting, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator
+    LatentFitting, ClassNamePrefixFeaturesOutMixin, TransformerMixin, TableDensity
 ):
     """A density of a table by a few normal latents, from which a network gives all columns: a variational autoencoder.
 
@@ -238,12 +238,6 @@ class VAE(  # type: ignore[misc]  # `evaluate` gives several figures
     @property
     def _n_features_out(self) -> int:
         return int(self.model_.latent.size)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags
 
 
 def latent_of(n_latents: int, posterior: str) -> AbstractLatent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -135,13 +136,11 @@ def label(estimator: Any) -> str:
 def _named(estimators: Sequence[AbstractGradient]) -> dict[str, AbstractGradient]:
     """By their labels; those that share one are numbered."""
     found: dict[str, AbstractGradient] = {}
+    seen: Counter[str] = Counter()
     for estimator in estimators:
-        name = own = label(estimator)
-        for number in itertools.count(2):
-            if name not in found:
-                break
-            name = f"{own} ({number})"
-        found[name] = estimator
+        name = label(estimator)
+        seen[name] += 1
+        found[name if seen[name] == 1 else f"{name} ({seen[name]})"] = estimator
     return found
 
 

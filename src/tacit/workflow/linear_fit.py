@@ -199,9 +199,9 @@ def _improve(
         fits = []
         for i in range(n_starts):
             progress("EM", i, n_starts)
-            other = LinearGaussianModel.start(jax.random.fold_in(key_model, i), d, job.n_latents, isotropic=isotropic)
-            start = model if i == 0 else other
-            fits.append(fit_linear(start, data, floor=least, max_steps=job.steps, tolerance=job.tol))
+            fits.append(fit_linear(model, data, floor=least, max_steps=job.steps, tolerance=job.tol))
+            key = jax.random.fold_in(key_model, i + 1)
+            model = LinearGaussianModel.start(key, d, job.n_latents, isotropic=isotropic)
         progress("EM", n_starts, n_starts)
         fit = max(fits, key=lambda one: one.bounds[-1])
         status = "converged" if fit.converged else "ran out of steps"
