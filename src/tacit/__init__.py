@@ -7,10 +7,17 @@ from typing import Any
 
 _HOMES = {
     "ConditionalMixture": "tacit.estimators.conditional_mixture",
+    "DataError": "tacit._errors",
     "DiscreteVAE": "tacit.estimators.discrete_vae",
+    "FitError": "tacit._errors",
     "GaussianMixture": "tacit.estimators.gaussian_mixture",
     "LinearGaussian": "tacit.estimators.linear_gaussian",
     "Mixture": "tacit.estimators.mixture",
+    "ModelFileError": "tacit._errors",
+    "OutputError": "tacit._errors",
+    "TacitError": "tacit._errors",
+    "TacitWarning": "tacit._errors",
+    "UsageError": "tacit._errors",
     "VAE": "tacit.estimators.vae",
     "crps_scorer": "tacit.estimators.scorers",
     "load": "tacit.estimators._load",

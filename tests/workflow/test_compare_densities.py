@@ -11,7 +11,8 @@ from tacit._errors import DataError, UsageError
 from tacit.data.encode import Rows, encode
 from tacit.data.schema import Schema
 from tacit.data.table import read_table
-from tacit.workflow.autoregressive_fit import fit_autoregressive, obstacle
+from tacit.workflow.autoregressive_fit import fit_autoregressive
+from tacit.workflow.autoregressive_start import obstacle
 from tacit.workflow.compare_densities import DENSITIES, compare_densities, seconds
 from tacit.workflow.fit_table import FittedTable, Job, fit_table
 from tacit.workflow.latent_plan import Training
@@ -106,7 +107,7 @@ def test_who_cannot_be_compared_is_said(mixture: tuple[FittedTable, Rows]) -> No
         compare_densities(fitted, rows, ["no-such"])
     rain = Schema.infer(read_table({"rain": [0.0, 1.5, 0.0, 2.5] * 9, "x": [0.1 * i for i in range(36)]}),
                         types={"rain": "zero-inflated"})  # fmt: skip
-    assert "zeros" in str(obstacle(rain, rows))
+    assert "zeros" in str(obstacle(rain, rows.y))
 
 
 def test_the_time_that_is_announced_grows_with_the_densities() -> None:

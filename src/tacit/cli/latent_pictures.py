@@ -30,13 +30,13 @@ def latent_pictures(
         model.decode(drawn),
         None if rows is None else model.decode(rows.y),
         walk=_walk(model, record),
-        originals=None if rows is None or not show_rows else _originals(model, rows),
+        originals=_originals(model, rows) if rows is not None and show_rows and model.independent else None,
     )
 
 
 def _walk(model: LatentTable, record: Mapping[str, Any]) -> Walk | None:
     latents = record.get("plane", {}).get("latents")
-    if not latents:
+    if not latents or not model.independent:
         return None
     image = record.get("image")
     steps = _FINE if not image else _FEW if max(image) <= _SMALL else _MANY

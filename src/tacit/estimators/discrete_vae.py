@@ -67,6 +67,10 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
             training has another aim than density; figures stay those of the density.
         scale: s.d. of real columns given the code: "shared" (one a column), "floored" (by the network), "network" (the
             same without a floor) or "fixed"; scale_floor: its least value, in s.d. of the column.
+        decoder: columns given the code are "independent", or "autoregressive": each given the code and the columns
+            before it, by a masked network (real ones as mixtures of five normals). That one needs whole rows, and
+            answers what whole rows are worth, not one column given others; it can do without the code, which then says
+            little of a row.
         network: "dense"; "patches" of an image, whose `image` is (height, width); or "auto", patches where a shape of
             at least 8 x 8 is given. Every column is a pixel, row by row.
         hidden_layer_sizes: of dense networks, from the columns to the code and back; () for linear ones.
@@ -108,6 +112,7 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
         "objective": [StrOptions({"elbo", "iwae"})],
         "kl": [StrOptions({"auto", "closed", "sampled"})],
         "prior": [StrOptions({"uniform", "learned", "autoregressive"})],
+        "decoder": [StrOptions({"independent", "autoregressive"})],
         **LATENT,
     }
 
@@ -122,6 +127,7 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
         kl: str = "auto",
         n_mc_samples: int | None = None,
         prior: str = "uniform",
+        decoder: str = "independent",
         beta: float = 1.0,
         free_bits: float = 0.0,
         scale: str = "shared",
@@ -150,6 +156,7 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
         self.kl = kl
         self.n_mc_samples = n_mc_samples
         self.prior = prior
+        self.decoder = decoder
         self.beta = beta
         self.free_bits = free_bits
         self.scale = scale
@@ -266,6 +273,7 @@ def plan_of(given: Any) -> LatentPlan:
         gradient=gradient,
         num_samples=samples_of(given, gradient, 2),
         prior=given.prior,
+        decoder=given.decoder,
         scale=given.scale,
         scale_floor=float(given.scale_floor),
         training=training_of(given),

@@ -1,6 +1,7 @@
 """Latent-variable models: a prior, a likelihood, and what can be built from them."""
 
 from tacit.models.autoregressive import Autoregressive, Observed, without_latent
+from tacit.models.autoregressive_table import AutoregressiveDecoder, AutoregressiveTable
 from tacit.models.columns import ColumnFamily, NormalColumns, SigmoidColumns
 from tacit.models.components import (
     BernoulliFamily,
@@ -31,6 +32,8 @@ __all__ = [
     "AbstractConditional",
     "AbstractLatent",
     "Autoregressive",
+    "AutoregressiveDecoder",
+    "AutoregressiveTable",
     "BernoulliFamily",
     "BernoulliLatent",
     "CategoricalFamily",

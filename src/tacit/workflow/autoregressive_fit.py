@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -20,8 +19,8 @@ from tacit.data.split import holdout as hold_out
 from tacit.inference.fit import Progress, quiet
 from tacit.models import LatentModel
 from tacit.models.autoregressive import without_latent
-from tacit.models.autoregressive_table import AutoregressiveTable
 from tacit.training import train
+from tacit.workflow.autoregressive_start import check_readable, density_of
 from tacit.workflow.latent_plan import Training
 from tacit.workflow.latent_rows import within_reach
 
@@ -54,22 +53,11 @@ def _log_probs(model: LatentModel, y: Float[Array, "r d"]) -> Float[Array, " r"]
     return jax.vmap(density.log_prob)(y)
 
 
-def obstacle(schema: Schema, rows: Rows) -> str | None:
-    """Why these rows have no such density; None where they have."""
-    if any(column.kind == "zero-inflated" for column in schema.modelled):
-        return "columns of zeros and positive values are not autoregressive"
-    if np.isnan(rows.y).any():
-        return "some cells are missing"
-    return None
-
-
 def fit_autoregressive(
     schema: Schema, rows: Rows, training: Training, *, seed: int = 0, progress: Progress = quiet
 ) -> AutoregressiveDensity:
     """Train on rows without missing cells, some of which judge every epoch; raises `DataError` where that cannot be."""
-    why = obstacle(schema, rows)
-    if why is not None:
-        raise DataError(f"{why}.", mend="Leave the rows, or the columns, out.")
+    check_readable(schema, rows.y)
     y, _ = within_reach(schema, rows.y, REACH)
     weight, n = rows.weight / np.mean(rows.weight), len(rows)
     units = n if rows.group is None else len(np.unique(rows.group))
@@ -78,8 +66,9 @@ def fit_autoregressive(
         share = training.validation_fraction
         aside = hold_out(n, share, seed=seed + 1, group=rows.group, time=rows.time)[1].astype(np.int32)
     key_build, key_train = jax.random.split(jax.random.key(seed))
+    settings: dict[str, Any] = {"widths": training.hidden_layer_sizes, "activation": training.activation}
     fitted = train(
-        without_latent(density_of(key_build, schema, y, weight, training)),
+        without_latent(density_of(key_build, schema, y, weight, **settings)),
         None,
         Batch(y, None, None, weight, None),
         key=key_train,
@@ -91,34 +80,3 @@ def fit_autoregressive(
         progress=progress,
     )
     return AutoregressiveDensity(schema, jax.tree.map(np.asarray, fitted.model))
-
-
-def density_of(
-    key: jax.Array, schema: Schema, y: Float[np.ndarray, "n d"], weight: Float[np.ndarray, " n"], training: Training
-) -> AutoregressiveTable:
-    """The density before training: bits, codes and counts begin at their frequencies."""
-    layout = schema.layout
-    floor = np.array([schema[name].floor / schema[name].scale for name in layout.normal])
-    share = weight / weight.sum()
-    means = share @ y[:, layout.span("poisson")]
-    levels = tuple(size for _, size in layout.categorical)
-    log_means = np.log(np.maximum(means, 1e-3))
-    table = AutoregressiveTable.init(
-        key,
-        floor,
-        len(layout.bernoulli),
-        levels,
-        log_means,
-        training.hidden_layer_sizes,
-        activation=training.activation,
-    )
-    start = np.zeros((y.shape[1], table.network.channels))
-    ones = share @ y[:, layout.span("bernoulli")]
-    start[layout.span("bernoulli"), 0] = np.log(ones + 0.5 / len(y)) - np.log(1 - ones + 0.5 / len(y))
-    for place, size in enumerate(levels, start=layout.span("categorical").start):
-        counts = np.bincount(y[:, place].astype(int), weight, minlength=size) + 0.5
-        start[place, :size] = np.log(counts / counts.sum())
-    last = table.network.layers[-1]
-    bias = last.bias + jnp.asarray(start.reshape(-1), last.bias.dtype)
-    found: AutoregressiveTable = eqx.tree_at(lambda t: t.network.layers[-1].bias, table, bias)
-    return found

@@ -22,7 +22,8 @@ from tacit.gradients import LeaveOneOut, Pathwise
 from tacit.inference.fit import Progress, quiet
 from tacit.models import BernoulliLatent, NormalLatent
 from tacit.objectives import ELBO
-from tacit.workflow.autoregressive_fit import fit_autoregressive, obstacle
+from tacit.workflow.autoregressive_fit import fit_autoregressive
+from tacit.workflow.autoregressive_start import obstacle
 from tacit.workflow.fit_table import FittedTable
 from tacit.workflow.latent_fit import train_latent
 from tacit.workflow.latent_plan import LatentPlan, Training
@@ -127,7 +128,7 @@ def _obstacle(name: str, schema: Schema, known: Rows, held: Rows) -> str | None:
         if not kinds <= set(_LINEAR_KINDS):
             return "it is of real and positive columns only"
         return "one column has no latent" if schema.layout.width < 2 else None
-    return (obstacle(schema, known) or obstacle(schema, held)) if name == MADE else None
+    return (obstacle(schema, known.y) or obstacle(schema, held.y)) if name == MADE else None
 
 
 def _linear(schema: Schema, known: Rows, held: Rows, training: Training, seed: int, progress: Progress) -> Density:

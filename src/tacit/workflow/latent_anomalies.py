@@ -80,6 +80,7 @@ class OddsOfLatent:
         if self.model.covariates is not None:
             mend = "Rank rows by tacit score, or fit a model of all columns."
             raise UsageError("odd rows are judged by a density of all columns.", where="anomalies", mend=mend)
+        self.model.check_independent("anomalies")
         if is_grey(self.schema):
             mend = "Rank rows by tacit score, or use likelihood='gaussian'."
             raise no_distribution("anomalies", mend)

@@ -13,9 +13,10 @@ from jaxtyping import Bool, Float
 
 from tacit._device import compiled, placed
 from tacit._typing import Array
-from tacit.models import LatentModel
+from tacit.models import AutoregressiveDecoder, LatentModel
 
 ROWS, STATES = 512, 4096  # of a tile
+AT_ONCE = 8  # states, where each takes a network over the rows
 
 
 def double(tree: Any) -> Any:
@@ -43,18 +44,21 @@ def log_joints(
 def _joints(
     model: LatentModel, y: Float[np.ndarray, "n d"], observed: Bool[np.ndarray, "n d"] | None
 ) -> Iterator[Float[np.ndarray, "n s"]]:
-    """The same, tile by tile of the states: `eta(z) . T(y)`, the likelihood being an exponential family."""
+    """The same, tile by tile of the states: `eta(z) . T(y)` where the likelihood is an exponential family."""
     seen = np.ones(y.shape, bool) if observed is None else observed
     with jax.enable_x64(True):
         exact = double(model)
         states, log_probs = (np.asarray(part) for part in _states(exact))
+    ordered = isinstance(model.likelihood, AutoregressiveDecoder)
     for start in range(0, len(states), STATES):
         with jax.enable_x64(True):
-            coefficients = _coefficients(exact, placed(states[start : start + STATES]))
-            tiles = [
-                np.asarray(_dots(exact, coefficients, states[0], *_padded(y[i : i + ROWS], seen[i : i + ROWS])))
-                for i in range(0, len(y), ROWS)
-            ]
+            some = placed(states[start : start + STATES])
+            pairs = (_padded(y[i : i + ROWS], seen[i : i + ROWS]) for i in range(0, len(y), ROWS))
+            if ordered:
+                tiles = [np.asarray(_log_probs(exact, some, rows)) for rows, _ in pairs]
+            else:
+                coefficients = _coefficients(exact, some)
+                tiles = [np.asarray(_dots(exact, coefficients, states[0], *pair)) for pair in pairs]
         yield np.concatenate(tiles)[: len(y)] + log_probs[start : start + STATES]
 
 
@@ -75,6 +79,14 @@ def _states(model: LatentModel) -> tuple[Array, Array]:
 def _coefficients(model: LatentModel, states: Array) -> Float[Array, "s t"]:
     context = model.context(None)
     return jax.vmap(lambda z: model.likelihood((z, context)).coefficients())(states)  # type: ignore[attr-defined]
+
+
+@compiled
+def _log_probs(model: LatentModel, states: Array, y: Float[Array, "r d"]) -> Float[Array, "r s"]:
+    """`log p(y | z)` of columns one after the other."""
+    context = model.context(None)
+    of_state = jax.vmap(lambda z, row: model.log_likelihood(z, context, row), in_axes=(None, 0))
+    return jax.lax.map(lambda z: of_state(z, y), states, batch_size=AT_ONCE).T
 
 
 @compiled

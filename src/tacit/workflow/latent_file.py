@@ -14,10 +14,13 @@ import numpy as np
 from tacit import persistence
 from tacit._errors import ModelFileError
 from tacit.data import soundness
+from tacit.data.schema import Schema
 from tacit.distributions import Mixed
 from tacit.distributions.autoregressive import AbstractAutoregressive
 from tacit.models import (
     Autoregressive,
+    AutoregressiveDecoder,
+    AutoregressiveTable,
     BernoulliLatent,
     CategoricalLatent,
     CategoricalsLatent,
@@ -48,7 +51,7 @@ LATENTS = (BernoulliLatent, CategoricalLatent, CategoricalsLatent, NormalLatent,
 register(
     *(LatentTable, LatentModel, Prior, Decoder, Recognition, ColumnFamily, ColumnInputs, NormalColumns, SigmoidColumns),
     *LATENTS,
-    *(Autoregressive, MixturePrior, MADE, Dense, Linear, Fixed),
+    *(Autoregressive, AutoregressiveDecoder, AutoregressiveTable, MixturePrior, MADE, Dense, Linear, Fixed),
     *(ImageReader, ImageWriter, Shift, PatchEncoder, PatchDecoder, Mixer),
 )
 
@@ -101,14 +104,17 @@ def is_sound(model: Any) -> bool:
     prior: Any = model.model.prior
     decoder: Any = model.model.likelihood
     parts = (model.model, prior, decoder, model.posterior)
-    if tuple(map(type, parts)) != (LatentModel, type(prior), Decoder, Recognition):
+    if tuple(map(type, parts)) != (LatentModel, type(prior), type(decoder), Recognition):
+        return False
+    if type(decoder) not in (Decoder, AutoregressiveDecoder):
         return False
     if type(prior) not in (Prior, Autoregressive, MixturePrior):
         return False
     latent = model.posterior.latent
     if type(latent) not in LATENTS or latent != getattr(prior, "latent", latent) or latent != decoder.latent:
         return False
-    networks = (model.posterior.features, decoder.features, *([prior.network] if type(prior) is Autoregressive else []))
+    written = decoder.features if model.independent else decoder.columns.network
+    networks = (model.posterior.features, written, *([prior.network] if type(prior) is Autoregressive else []))
     if not all(name in ACTIVATIONS for network in networks for name in _activations(network)):
         return False
     leaves = jax.tree.leaves((model.model, model.posterior))
@@ -133,32 +139,33 @@ def _fits(model: LatentTable) -> bool:
         q, prior = posterior((y, x, observed)), model.prior(x)
         z = q.sample(jax.random.key(0))
         likelihood = model.likelihood((z, x))
-        return (
-            q,
-            prior,
-            likelihood,
-            likelihood.log_prob(y, observed),
-            q.log_prob(z) + prior.log_prob(z),
-            moments(likelihood),
-        )
+        log_q = q.log_prob(z) + prior.log_prob(z)
+        if ordered:
+            return q, prior, likelihood, likelihood.log_prob(y), log_q, likelihood.sample(jax.random.key(0))
+        return q, prior, likelihood, likelihood.log_prob(y, observed), log_q, moments(likelihood)
 
+    ordered = not model.independent
     q, prior, likelihood, log_p, log_q, found = eqx.filter_eval_shape(ask, model.model, model.posterior)
+    shaped = _alike(q, prior) and log_p.shape == log_q.shape == () and found.ndim == 1
+    if ordered:
+        return shaped and _ordered_as(model.schema, likelihood) and found.shape == (width,)
     expected = family(model.schema, independent=True)
     blocks = likelihood.blocks if hasattr(likelihood, "blocks") else (likelihood,)
     alike = [type(a) is type(b) and a.n_columns == b.n_columns for a, b in zip(blocks, expected.blocks, strict=True)]
     numbers = [leaf.shape for block in blocks for leaf in jax.tree.leaves(block)]
     wanted = [leaf.shape for block in expected.blocks for leaf in jax.tree.leaves(block)]
-    sizes = _alike(q, prior)
     decoder: Any = model.model.likelihood
     floors = decoder.family.normal
-    return (
-        all(alike)
-        and numbers == wanted
-        and sizes
-        and log_p.shape == log_q.shape == ()
-        and found.ndim == 1
-        and (floors is None or bool(np.all(floors.floor.value > 0)))
-    )
+    return shaped and all(alike) and numbers == wanted and (floors is None or bool(np.all(floors.floor.value > 0)))
+
+
+def _ordered_as(schema: Schema, columns: Any) -> bool:
+    """Whether columns one after the other are those of the schema."""
+    layout = schema.layout
+    found = (columns.n_normal, columns.n_binary, columns.levels, columns.log_means.shape[-1])
+    levels = tuple(size for _, size in layout.categorical)
+    wanted = (len(layout.normal), len(layout.bernoulli), levels, len(layout.poisson))
+    return found == wanted and columns.network.n_variables == layout.width
 
 
 def _alike(q: Any, prior: Any) -> bool:

@@ -55,6 +55,7 @@ def given_draws(table: LatentTable, rows: Rows, n_draws: int, seed: int) -> Give
 
     Sources: Rubin 1987 (importance resampling); Hesterberg 1995 (the draws are half of q, half of the prior).
     """
+    table.check_independent("given cells")
     rng = np.random.default_rng(seed)
     n = len(rows)
     if table.exact:

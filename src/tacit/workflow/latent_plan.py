@@ -24,6 +24,7 @@ from tacit.models import (
     AbstractConditional,
     AbstractLatent,
     Autoregressive,
+    AutoregressiveDecoder,
     BernoulliLatent,
     CategoricalsLatent,
     ColumnFamily,
@@ -36,11 +37,15 @@ from tacit.models import (
 from tacit.networks import MADE
 from tacit.objectives import AbstractObjective
 from tacit.training import Checkpoints
+from tacit.workflow.autoregressive_start import density_of
 from tacit.workflow.latent_columns import Scale, column_family, column_inputs, marginal_numbers
 from tacit.workflow.latent_networks import Network, check_network, dense, of_patches, takes_patches
 
 PriorKind = Literal["uniform", "learned", "autoregressive", "normal", "mixture"]
 """Of discrete latents the first three, of normal ones the last two (and "uniform", which is the standard normal)."""
+
+DecoderKind = Literal["independent", "autoregressive"]
+"""Columns given z: independent of one another, or each given those before it too."""
 
 PRIOR_WIDTH = 64  # least number of hidden units of an autoregressive prior
 MANY_ROWS = 5000  # rows from which on batches are larger
@@ -101,6 +106,7 @@ class LatentPlan:
     training: Training = Training()
     residual_scale: bool = False  # shared scales end at the residual variances, their closed-form best
     warm_up: float = 0.0  # share of the steps over which the weight of the KL divergence rises to its value
+    decoder: DecoderKind = "independent"
     network: Network = "auto"
     image: tuple[int, int] | None = None  # height and width of a row
     kept: Checkpoints | None = None  # where a long training is kept, to go on from
@@ -133,13 +139,23 @@ class LatentPlan:
         return partial(WarmUp, steps=float(max(self.warm_up * steps, 1.0)))
 
     def __post_init__(self) -> None:
-        for name, kinds in (("scale", get_args(Scale)), ("prior", get_args(PriorKind))):
+        for name, kinds in (
+            ("scale", get_args(Scale)),
+            ("prior", get_args(PriorKind)),
+            ("decoder", get_args(DecoderKind)),
+        ):
             if getattr(self, name) not in kinds:
                 mend = f"Use one of {', '.join(kinds)}."
                 raise UsageError(f"{getattr(self, name)!r} is no {name}.", where=name, mend=mend)
         check_network(self.network, self.image)
         if self.network == "patches" and self.founding:
             raise UsageError("the founding decoder is linear in z.", where="network", mend="Use network='dense'.")
+        if self.decoder == "autoregressive" and (self.founding or self.network == "patches"):
+            what = "columns one after the other are read by a masked dense network."
+            raise UsageError(what, where="decoder", mend="Use network='auto' or 'dense', without a preset.")
+        if self.decoder == "autoregressive" and self.scale != "shared":
+            what = "real columns one after the other are mixtures whose scales the network gives."
+            raise UsageError(what, where="scale", mend="Leave scale out, or use decoder='independent'.")
         if self.prior == "mixture" and self.objective.closed_kl:
             mend = "Use kl='sampled' or 'auto', without free bits."
             raise UsageError("a mixture of normals has no closed KL divergence.", where="prior", mend=mend)
@@ -163,8 +179,13 @@ class LatentPlan:
         inputs = column_inputs(schema, y, weight)
         patched = takes_patches(self.network, self.image, family, len(schema.names)) and not self.founding
         build = compiled(self._networks)
-        weights: tuple[LatentModel, Recognition] = build(key, family, inputs, bias, n_covariates, patched)
-        return weights
+        model, posterior = build(key, family, inputs, bias, n_covariates, patched)
+        if self.decoder == "autoregressive":
+            settings: dict[str, Any] = {"widths": self.training.hidden_layer_sizes}
+            settings |= {"activation": self.training.activation, "n_context": self.latent.size + n_covariates}
+            columns = density_of(jax.random.fold_in(key, 5), schema, y, weight, **settings)
+            model = replace(model, likelihood=AutoregressiveDecoder(self.latent, columns))
+        return model, posterior
 
     def _networks(
         self,

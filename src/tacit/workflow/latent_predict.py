@@ -99,6 +99,7 @@ def predict(table: LatentTable, rows: Rows, target: str) -> AbstractPrediction:
     if table.covariates is not None and rows.x is None:
         given = ", ".join(one.column.name for one in table.covariates.columns)
         raise UsageError(f"the model is of the rows given {given}.", where="predict", mend="Give these covariates too.")
+    table.check_independent("predict")
     y = rows.y.copy()
     y[:, list(schema.layout.places(target))] = np.nan
     read = OneColumn.of(table, target)

@@ -90,7 +90,7 @@ def settings(plan: LatentPlan, asked: dict[str, Any], n: int) -> dict[str, Any]:
     used = {"batch_size": plan.training.batch(n), "max_epochs": plan.training.epochs(n)}
     own = {**asdict(plan.training), **used, "scale": plan.scale, "scale_floor": plan.scale_floor}
     own |= {"latent": told_latent(plan.latent), "objective": plan.objective, "gradient": plan.gradient}
-    own |= {"n_mc_samples": plan.num_samples, "prior": plan.prior, "kl_warm_up": plan.warm_up}
+    own |= {"n_mc_samples": plan.num_samples, "prior": plan.prior, "decoder": plan.decoder, "kl_warm_up": plan.warm_up}
     if plan.prior == "mixture":
         own["prior_components"] = plan.prior_components
     own["network"] = plan.network if plan.image is None else f"{plan.network}, {plan.image[0]} x {plan.image[1]}"

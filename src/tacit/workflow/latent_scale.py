@@ -90,8 +90,9 @@ def scale_findings(table: LatentTable, rows: Rows) -> list[Finding]:
 
 
 def _normal(table: LatentTable) -> Any:
+    """The real columns of a decoder whose columns are independent; None where there are none."""
     decoder: Any = table.model.likelihood
-    return decoder.family.normal
+    return decoder.family.normal if table.independent else None
 
 
 def _scales_at_rows(table: LatentTable, rows: Rows) -> Float[np.ndarray, "n d"]:

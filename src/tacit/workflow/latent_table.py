@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tacit._device import placed
+from tacit._errors import UsageError
 from tacit._typing import Event
 from tacit.data.batch import Batch
 from tacit.data.covariates import Covariates
@@ -24,7 +25,7 @@ from tacit.evaluation.log_likelihood import LogLikelihood, log_likelihood
 from tacit.evaluation.quadrature import integrable
 from tacit.evaluation.result import Kind
 from tacit.evaluation.weights import Weighted, weighted
-from tacit.models import LatentModel
+from tacit.models import AutoregressiveDecoder, LatentModel
 from tacit.models.enumeration import listable
 from tacit.workflow import latent_density, latent_tiles
 from tacit.workflow.latent_given import given_draws
@@ -60,6 +61,17 @@ class LatentTable:
         return self.posterior.latent
 
     @property
+    def independent(self) -> bool:
+        """Whether columns are independent given z; else each is given those before it as well."""
+        return not isinstance(self.model.likelihood, AutoregressiveDecoder)
+
+    def check_independent(self, where: str) -> None:
+        """Raise `UsageError` where a column cannot be told from z alone, and none can be left out."""
+        if not self.independent:
+            what = "columns of this model are one after the other: none is told by z alone, and none can be left out."
+            raise UsageError(what, where=where, mend="Fit with decoder='independent' to ask this.")
+
+    @property
     def exact(self) -> bool:
         """Whether the states of the latent can be listed, so that every answer is exact."""
         return listable(self.model.prior(self.model.context(None)))
@@ -73,7 +85,7 @@ class LatentTable:
         """`log p` of the present cells of every row, in nats and the user's units."""
         if not self.exact:
             return self.log_likelihood(rows).values
-        cells = Cells.of(rows.y)
+        cells = self._cells(rows)
         return latent_density.log_marginals(self.model, cells.y, cells.observed) + rows.log_jacobian
 
     def log_likelihood(
@@ -98,12 +110,19 @@ class LatentTable:
 
     def batch(self, rows: Rows, weight: Any = None, reach: float = FAR) -> Batch:
         """The rows as the core takes them, with 0 in missing cells; cells beyond `reach` are taken to lie there."""
-        cells = Cells.of(rows.y)
+        cells = self._cells(rows)
         return Batch(np.clip(cells.y, -reach, reach), rows.x, cells.observed, weight, None)
+
+    def _cells(self, rows: Rows) -> Cells:
+        """Rows whose missing cells, where there are some, the likelihood can leave out."""
+        cells = Cells.of(rows.y)
+        if cells.observed is not None:
+            self.check_independent("missing cells")
+        return cells
 
     def log_responsibilities(self, rows: Rows) -> Float[np.ndarray, "n k"]:
         """Log of the exact `p(z | y)` of every state; only where the latent can be listed."""
-        cells = Cells.of(rows.y)
+        cells = self._cells(rows)
         joints = latent_density.log_joints(self.model, cells.y, cells.observed)
         return joints - np.logaddexp.reduce(joints, axis=1, keepdims=True)
 
@@ -142,12 +161,17 @@ class LatentTable:
         return ratios.mean(axis=1, dtype=float), ratios.std(axis=1, ddof=1) / np.sqrt(SAMPLES)
 
     def moments(self, events: Event, x: Float[np.ndarray, "n p"] | None = None) -> Float[np.ndarray, "n m"]:
-        """`latent_points.moments` of the columns at every latent event (n, ...), relaxed ones too."""
+        """`latent_points.moments` of the columns at every latent event (n, ...), relaxed ones too.
+
+        Raises `UsageError` where columns are not independent given z.
+        """
+        self.check_independent("decoding")
         given = None if x is None else placed(x, jnp.float32)
         return np.asarray(latent_tiles.latent_moments(self.model, placed(events, jnp.float32), given), np.float64)
 
     def expected(self, rows: Rows) -> Float[np.ndarray, "n m"]:
         """Mean of `moments` over `p(z | y)` for every row: exact, or by weighted draws."""
+        self.check_independent("missing cells")
         if self.exact:
             prior: Any = self.model.prior(self.model.context(None))
             return np.exp(self.log_responsibilities(rows)) @ self.moments(prior.support())

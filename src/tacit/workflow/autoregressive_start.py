@@ -1,0 +1,75 @@
+"""Columns one after the other before training: whether rows can be read so, and what the network begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from tacit._errors import DataError
+from tacit._typing import Key
+from tacit.data.schema import Schema
+from tacit.models import AutoregressiveTable
+
+
+def obstacle(schema: Schema, y: Float[np.ndarray, "n d"]) -> str | None:
+    """Why events have no such density; None where they have."""
+    if any(column.kind == "zero-inflated" for column in schema.modelled):
+        return "columns of zeros and positive values are not autoregressive"
+    if np.isnan(y).any():
+        return "some cells are missing"
+    return None
+
+
+def check_readable(schema: Schema, y: Float[np.ndarray, "n d"]) -> None:
+    """Raise `DataError` where there is an obstacle."""
+    why = obstacle(schema, y)
+    if why is not None:
+        what = f"{why}, and columns one after the other need all cells before them."
+        raise DataError(what, mend="Leave these rows or columns out, or use columns that are independent given z.")
+
+
+def density_of(
+    key: Key,
+    schema: Schema,
+    y: Float[np.ndarray, "n d"],
+    weight: Float[np.ndarray, " n"],
+    *,
+    widths: Sequence[int],
+    activation: str,
+    n_context: int = 0,
+) -> AutoregressiveTable:
+    """The density before training, given a vector of `n_context`: bits, codes and counts begin at their frequencies.
+
+    Raises `DataError` where the rows cannot be read so.
+    """
+    check_readable(schema, y)
+    layout = schema.layout
+    floor = np.array([schema[name].floor / schema[name].scale for name in layout.normal])
+    share = weight / weight.sum()
+    means = share @ y[:, layout.span("poisson")]
+    levels = tuple(size for _, size in layout.categorical)
+    log_means = np.log(np.maximum(means, 1e-3))
+    table = AutoregressiveTable.init(
+        key,
+        floor,
+        len(layout.bernoulli),
+        levels,
+        log_means,
+        widths,
+        n_context=n_context,
+        activation=activation,
+    )
+    start = np.zeros((y.shape[1], table.network.channels))
+    ones = share @ y[:, layout.span("bernoulli")]
+    start[layout.span("bernoulli"), 0] = np.log(ones + 0.5 / len(y)) - np.log(1 - ones + 0.5 / len(y))
+    for place, size in enumerate(levels, start=layout.span("categorical").start):
+        counts = np.bincount(y[:, place].astype(int), weight, minlength=size) + 0.5
+        start[place, :size] = np.log(counts / counts.sum())
+    last = table.network.layers[-1]
+    bias = last.bias + jnp.asarray(start.reshape(-1), last.bias.dtype)
+    found: AutoregressiveTable = eqx.tree_at(lambda t: t.network.layers[-1].bias, table, bias)
+    return found
