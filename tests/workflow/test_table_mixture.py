@@ -17,8 +17,9 @@ from tacit.data.encode import Rows, encode
 from tacit.data.schema import Schema
 from tacit.data.table import read_table
 from tacit.distributions import Bernoulli, CategoricalColumn, MultivariateNormal, Poisson, Product
+from tacit.inference.rows import log_densities
 from tacit.models import FiniteMixture
-from tacit.workflow.anomalies import anomalies, calibrate, pvalues, surprises
+from tacit.workflow.anomalies import anomalies, calibrate, log_density, pvalues, surprises
 from tacit.workflow.table_mixture import TableMixture, family, regularisation
 
 K = 3
@@ -266,6 +267,14 @@ def test_anomaly_pvalues_are_uniform_for_rows_of_the_model(model: TableMixture, 
     assert stats.kstest(p, "uniform").pvalue > 1e-4
     if holes:
         assert min(stats.kstest(p[which == i], "uniform").pvalue for i in range(3)) > 1e-4
+
+
+def test_densities_pattern_by_pattern_are_those_of_rows_with_holes(model: TableMixture) -> None:
+    events = np.nan_to_num(model.sample(20, 3)[0], nan=0.5)  # the positive part of a zero
+    present = np.random.default_rng(4).random((70, events.shape[1])) < 0.6
+    found = np.stack(list(log_densities(model.mixture, events, present)))
+    wanted = np.stack([log_density(model, np.where(cells, events, np.nan)) for cells in present])
+    assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)
 
 
 def test_surprise_is_the_conditional_in_model_units(model: TableMixture, columns: dict[str, np.ndarray]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +14,8 @@ from tacit._typing import Array
 from tacit.distributions import Product
 from tacit.inference.tiles import map_rows
 from tacit.models import FiniteMixture
+
+PATTERNS = 64  # of missing cells at once
 
 
 class _Row(NamedTuple):
@@ -62,6 +64,32 @@ def _over_rows(answer: Callable[..., Any]) -> Callable[..., Any]:
 def log_joints(row: _Row) -> Float[Array, " k"]:
     """`log w_k + log p(y | theta_k)` of the present cells, (n, k), in nats."""
     return row.log_joints()
+
+
+def log_densities(
+    model: FiniteMixture, y: Float[np.ndarray, "n d"], patterns: Bool[np.ndarray, "p d"]
+) -> Iterator[Float[np.ndarray, " n"]]:
+    """`log p` of the cells of complete rows that a pattern leaves, in nats, for one pattern after the other.
+
+    The same as `log_joints` with NaN in the other cells, without sorting rows by what they lack.
+    """
+    with jax.enable_x64(True):
+        placed = jax.tree.map(jnp.asarray, (model, np.asarray(y, float)))
+        for start in range(0, len(patterns), PATTERNS):
+            some = patterns[start : start + PATTERNS]
+            size = 1 << (len(some) - 1).bit_length()  # few sizes, so that few programs are compiled
+            filled = np.concatenate([some, np.repeat(some[-1:], size - len(some), axis=0)])
+            yield from np.asarray(_under(*placed, jnp.asarray(filled)))[: len(some)]
+
+
+@jax.jit
+def _under(model: FiniteMixture, y: Array, patterns: Array) -> Float[Array, "p n"]:
+    def tile(pattern: Array) -> Array:
+        marginal, left = model.marginal(pattern), jnp.where(pattern, y, 0.0)
+        rows = jax.vmap(lambda row: _Row(model, marginal, pattern, row, pattern, jnp.int32(0)).log_joints())
+        return jax.nn.logsumexp(rows(left), axis=1)
+
+    return jax.lax.map(tile, patterns)
 
 
 @_over_rows

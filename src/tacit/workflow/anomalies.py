@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +46,9 @@ class Odds(Protocol):
     def log_density(self, y: np.ndarray) -> np.ndarray:
         """Of the present cells of events (n, D), in model units: (n,)."""
 
+    def log_densities(self, y: np.ndarray, present: np.ndarray) -> Iterator[np.ndarray]:
+        """Of complete events with only some cells of the row left (p, D), one pattern after the other, each (n,)."""
+
     def drawn(self, n: int, seed: int) -> np.ndarray:
         """Events (n, D)."""
 
@@ -73,6 +77,12 @@ class OddsOfMixture:
         """Of the present cells of events (n, D), in model units: (n,)."""
         return log_density(self.model, y)
 
+    def log_densities(self, y: np.ndarray, present: np.ndarray) -> Iterator[np.ndarray]:
+        """Of complete events with only some cells left, one pattern after the other."""
+        if np.isnan(y).any():  # of a zero, the positive part
+            return one_by_one(self, y, present)
+        return exact.log_densities(self.model.mixture, y, present)
+
     def drawn(self, n: int, seed: int) -> np.ndarray:
         """Events (n, D)."""
         return self.model.sample(n, seed)[0]
@@ -85,6 +95,11 @@ class OddsOfMixture:
 def of(model: TableMixture | Odds) -> Odds:
     """What is asked of a mixture, or of what is asked already."""
     return OddsOfMixture(model) if isinstance(model, TableMixture) else model
+
+
+def one_by_one(odds: Odds, y: np.ndarray, present: np.ndarray) -> Iterator[np.ndarray]:
+    """`log_density` of events with only some cells left, one pattern after the other."""
+    return (odds.log_density(np.where(cells, y, np.nan)) for cells in present)
 
 
 def leaving_out(odds: Odds, y: np.ndarray) -> np.ndarray:
@@ -116,10 +131,10 @@ def pvalues(model: TableMixture | Odds, rows: Rows, seed: int = 0) -> np.ndarray
     simulated = odds.drawn(n_simulated, seed)
     observed = odds.log_density(rows.y)
     values = np.empty(len(rows.y))
-    for i, pattern in enumerate(patterns):
+    references = odds.log_densities(simulated, _cells(odds.schema, patterns))
+    for i, reference in enumerate(references):
         mine = which.ravel() == i
-        reference = np.sort(odds.log_density(_with_cells(odds.schema, simulated, pattern)))
-        lower = np.searchsorted(reference, observed[mine], side="right")
+        lower = np.searchsorted(np.sort(reference), observed[mine], side="right")
         values[mine] = (1 + lower) / (n_simulated + 1)
     return values
 
@@ -130,13 +145,12 @@ def _present_columns(schema: Schema, y: np.ndarray) -> np.ndarray:
     return ~np.isnan(y[:, last])
 
 
-def _with_cells(schema: Schema, y: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Events with only these columns left."""
-    y = y.copy()
-    for name, keep in zip(schema.names, present, strict=True):
-        if not keep:
-            y[:, list(schema.layout.places(name))] = np.nan
-    return y
+def _cells(schema: Schema, columns: np.ndarray) -> np.ndarray:
+    """Which cells of an event (p, D) are there, by which columns of the table are (p, columns)."""
+    cells = np.zeros((len(columns), schema.layout.width), bool)
+    for j, name in enumerate(schema.names):
+        cells[:, list(schema.layout.places(name))] = columns[:, j, None]
+    return cells
 
 
 def calibrate(pvalues_of_training: np.ndarray, weight: np.ndarray) -> np.ndarray:

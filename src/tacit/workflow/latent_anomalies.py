@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from tacit.data.schema import Schema
 from tacit.evaluation.rows import TILE, AbstractOfRow
 from tacit.models import LatentModel
 from tacit.workflow import latent_density
-from tacit.workflow.anomalies import leaving_out
+from tacit.workflow.anomalies import leaving_out, one_by_one
 from tacit.workflow.latent_grey import is_grey, no_distribution
 from tacit.workflow.latent_rows import Cells
 from tacit.workflow.latent_weights import Nothing, WeightedDraws, drawn
@@ -101,6 +102,10 @@ class OddsOfLatent:
         if self.model.exact:
             return latent_density.log_marginals(self.model.model, cells.y, cells.observed)
         return self._drawn(_LogDensity(), cells)
+
+    def log_densities(self, y: np.ndarray, present: np.ndarray) -> Iterator[np.ndarray]:
+        """Of events with only some cells left, one pattern after the other."""
+        return one_by_one(self, y, present)
 
     def drawn(self, n: int, seed: int) -> np.ndarray:
         """Events (n, D)."""
