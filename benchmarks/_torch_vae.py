@@ -129,6 +129,24 @@ def judged(networks: Any, images: np.ndarray, draws: int) -> tuple[np.ndarray, n
     return log_p_all, errors, means
 
 
+def begin_as(networks: Any, model: Any, posterior: Any) -> None:
+    """Give dense networks the weights of a model and a posterior of ours (`_gaussian_vae.build`)."""
+    import torch
+
+    sides = (
+        ("encoder", (*posterior.features.layers, posterior.head)),
+        (
+            "decoder",
+            (*model.likelihood.features.layers, model.likelihood.head),
+        ),
+    )
+    with torch.no_grad():
+        for name, layers in sides:
+            for theirs, own in zip(networks[name][::2], layers, strict=True):
+                theirs.weight.copy_(torch.as_tensor(np.array(own.weight)))
+                theirs.bias.copy_(torch.as_tensor(np.array(own.bias)))
+
+
 def save(networks: Any, path: Path) -> None:
     """Keep the weights."""
     import torch

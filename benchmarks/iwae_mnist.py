@@ -3,7 +3,8 @@
 784-200-200-50 each way with tanh, 50 normal latents, batches of 20, Adam. Stage i = 0, ..., 7 makes 3^i passes at the
 learning rate .001 x 10^(-i/7): 3,280 passes in all. Objectives: the importance-weighted bound of S = 1 (the ELBO) and 5
 draws. Published (static, test, bound of 5,000 draws): 88.71 and 87.63. Their Adam had epsilon 1e-4, ours 1e-8; ours
-starts its moments anew at every stage, as the peer does.
+starts its moments anew at every stage, as the peer does. Both begin with the same weights, and take the divergence of
+S = 1 in closed form: sampled, it costs 4 nats after the first four passes.
 
     python -m benchmarks.iwae_mnist [--stages 4] [--samples 1,5] [--rows 1000] [--draws 5000] [--peer] [--train-rows N]
 
@@ -48,9 +49,14 @@ def rate(stage: int) -> float:
     return float(1e-3 * 10 ** (-stage / 7))
 
 
+def start(images: np.ndarray) -> tuple[Any, Any]:
+    """Model and posterior before training."""
+    return build(jax.random.key(0), LATENTS, WIDTHS, images.mean(0), "tanh")
+
+
 def ours(images: np.ndarray, samples: int, stages: int, folder: Path) -> tuple[Any, Any, float]:
     """Model, posterior, and the seconds of this call, after all stages; those that are kept are not made again."""
-    model, posterior = build(jax.random.key(0), LATENTS, WIDTHS, images.mean(0), "tanh")
+    model, posterior = start(images)
     began = time.perf_counter()
     for stage in range(stages):
         fitted = train(
@@ -58,7 +64,7 @@ def ours(images: np.ndarray, samples: int, stages: int, folder: Path) -> tuple[A
             posterior,
             Batch(images, None, None, None, None),
             key=jax.random.key(1 + stage),
-            objective=ELBO() if samples == 1 else IWAE(),
+            objective=ELBO(kl="closed") if samples == 1 else IWAE(),
             gradient=Pathwise(),
             optimizer=Descent(rate(stage), clip=NO_CLIP),
             num_samples=samples,
@@ -74,6 +80,7 @@ def ours(images: np.ndarray, samples: int, stages: int, folder: Path) -> tuple[A
 def peer(images: np.ndarray, samples: int, stages: int, folder: Path) -> tuple[Any, float]:
     """The same in eager PyTorch; seconds of the stages that were made in this call."""
     networks = _torch_vae.dense(images.shape[1], WIDTHS, LATENTS, images.mean(0), tanh=True)
+    _torch_vae.begin_as(networks, *start(images))
     seconds = 0.0
     for stage in range(stages):
         kept = folder / f"iwae-torch-{samples}-{len(images)}-stage-{stage}.pt"
