@@ -36,7 +36,7 @@ from tacit.training import train
 SETS = {"wine": (load_wine, 2), "wdbc": (load_breast_cancer, 3), "digits": (load_digits, 3)}
 STEPS = {"joint": 3000, "local": 3000, "amortised": 6000, "sampled": 6000}
 FLOOR = 1e-12
-STARTS = 5  # of EM with diagonal noise, as `LinearGaussian` has them
+STARTS = 5  # with diagonal noise, which has several optima: as many as `LinearGaussian` has of EM
 
 
 def standardised(load) -> np.ndarray:
@@ -59,9 +59,15 @@ def peer(X: np.ndarray, m: int) -> tuple[float, int]:
     return found.score(X), found.n_iter_
 
 
-def by_gradient(X: np.ndarray, m: int, isotropic: bool, way: str) -> LinearGaussianModel:
+def by_em(X: np.ndarray, start: LinearGaussianModel) -> tuple[LinearGaussianModel, int]:
+    data = Batch(X, None, None, np.ones(len(X)), None)
+    found = fit_linear(start, data, floor=FLOOR, max_steps=20_000, tolerance=1e-9)
+    return found.model, len(found.bounds)
+
+
+def by_gradient(X: np.ndarray, start: LinearGaussianModel, way: str) -> tuple[LinearGaussianModel, int]:
     n, d = X.shape
-    model = LinearGaussianModel.start(jax.random.key(0), d, m, isotropic=isotropic)
+    m = start.likelihood.weight.shape[1]
     encoder = LinearEncoder.zeros(d, m)
     steps = STEPS[way]
     procedure, posterior, gradient, shares, draws = Joint, encoder, Cubature(), (1.0, 1.0), 1
@@ -70,11 +76,11 @@ def by_gradient(X: np.ndarray, m: int, isotropic: bool, way: str) -> LinearGauss
     elif way == "amortised":
         procedure, shares = partial(Amortised, phi_steps=1), (0.5, 0.5)
     elif way == "local":
-        start = Constant(MultivariateNormal(jnp.zeros(m), jnp.zeros((m, m))))
-        posterior, procedure = PerRow.of(start, n_rows=n, sample=(jnp.zeros(d), None)), Local
+        prior = Constant(MultivariateNormal(jnp.zeros(m), jnp.zeros((m, m))))
+        posterior, procedure = PerRow.of(prior, n_rows=n, sample=(jnp.zeros(d), None)), Local
     optimizer = tuple(Descent(0.02, decay_steps=float(steps * share)) for share in shares)
     fitted = train(
-        model,
+        start,
         posterior,
         Batch(X, None, None, None, None),
         key=jax.random.key(1),
@@ -85,7 +91,7 @@ def by_gradient(X: np.ndarray, m: int, isotropic: bool, way: str) -> LinearGauss
         batch_size=n,
         max_epochs=steps,
     )
-    return fitted.model
+    return jax.tree.map(jnp.asarray, fitted.model), steps
 
 
 @eqx.filter_jit
@@ -112,20 +118,14 @@ def main() -> None:
             for isotropic in (True, False):
                 best, peer_steps = (closed_form(X, m), 0) if isotropic else peer(X, m)
                 for way in ("em", "joint", "local", "amortised", "sampled"):
-                    began = time.perf_counter()
-                    if way == "em":
-                        data, fits = Batch(X, None, None, np.ones(len(X)), None), []
-                        for start in range(1 if isotropic else STARTS):
-                            key = jax.random.key(start)
-                            model = LinearGaussianModel.start(key, X.shape[1], m, isotropic=isotropic)
-                            fits.append(fit_linear(model, data, floor=FLOOR, max_steps=20_000, tolerance=1e-9))
-                        found = max(fits, key=lambda fit: fit.bounds[-1])
-                        model, steps = found.model, len(found.bounds)
-                    else:
-                        model, steps = by_gradient(X, m, isotropic, way), STEPS[way]
-                    model = jax.tree.map(jnp.asarray, model)
+                    began, fits = time.perf_counter(), []
+                    for i in range(1 if isotropic else STARTS):
+                        start = LinearGaussianModel.start(jax.random.key(i), X.shape[1], m, isotropic=isotropic)
+                        model, steps = by_em(X, start) if way == "em" else by_gradient(X, start, way)
+                        fits.append((float(mean_log_density(model, jnp.asarray(X))), model, steps))
+                    reached, model, steps = max(fits, key=lambda fit: fit[0])
                     asked = {"sampled": 1e-3, "amortised": 1e-3}.get(way, 1e-6)
-                    short = best - float(mean_log_density(model, jnp.asarray(X)))
+                    short = best - reached
                     rows.append(
                         {
                             "data": name,
@@ -136,7 +136,8 @@ def main() -> None:
                             "best, nats a row": best,
                             "short of it": short,
                             "asked": asked,
-                            "met": abs(short) <= asked,
+                            "met": short <= asked if not isotropic else abs(short) <= asked,
+                            "starts as good": f"{sum(reached - fit[0] <= 1e-3 for fit in fits)} of {len(fits)}",
                             "better optimum": short < -asked,
                             "ELBO - log p at the exact encoder": float(tightness(model, jnp.asarray(X))),
                             "seconds": time.perf_counter() - began,
@@ -145,7 +146,8 @@ def main() -> None:
                     )
                     print(rows[-1], flush=True)
     note = (
-        "best: the closed form for isotropic noise; else scikit-learn's FactorAnalysis (tol 1e-9, 3,000 steps at most)."
+        "best: the closed form for isotropic noise; else scikit-learn's FactorAnalysis (tol 1e-9, 3,000 steps at "
+        "most), which has one start, and may be passed. With diagonal noise the best of five starts, of each procedure."
     )
     report("linear_gaussian", rows, note)
 

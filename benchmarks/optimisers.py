@@ -170,7 +170,7 @@ def draw(curves: list[dict[str, Any]], path: Path) -> None:
             axes.set_title(title, loc="left", size=TEXT + 1, color=INK)
         shown = [Line2D([], [], color=colours[rule], label=rule) for rule in RULES]
         shown += [Line2D([], [], color=INK, linestyle=dashes[name], label=name) for name in OBJECTIVES]
-        right.legend(handles=shown, loc="lower right", ncols=2, frameon=False, fontsize=SMALL, labelcolor=INK)
+        figure.legend(handles=shown, loc="outside lower center", ncols=7, frameon=False, fontsize=SMALL, labelcolor=INK)
         path.write_bytes(png(figure))
 
 
