@@ -35,6 +35,7 @@ from tacit.gradients import (
     Reinforce,
     ReinMax,
     Relax,
+    ReweightedWakeSleep,
     StraightThrough,
     SumAndSample,
     UniformSampling,
@@ -87,6 +88,9 @@ ROWS: dict[str, Row] = {
     "gumbel-softmax": Row(GumbelSoftmax, ("bernoulli",), ("elbo",)),
     "straight-through": Row(StraightThrough, ONE, ("elbo",)),
     "reinmax": Row(ReinMax, ("bernoulli",), ("elbo",)),
+    "reweighted-wake-sleep": Row(
+        ReweightedWakeSleep, ("categorical", "bernoulli"), ("iwae",), 3, exact_at_posterior=True
+    ),
     "gumbel-rao": Row(lambda: GumbelRao(inner=2), TWO, ("elbo",)),
     "double-control-variates": Row(lambda: DoubleControlVariates(0.8), ("categorical", "bernoulli")),
     "local-expectation": Row(LocalExpectation, ("bernoulli", "categoricals"), exact_at_posterior=True),

@@ -13,7 +13,18 @@ from scipy import stats
 
 from tacit._errors import UsageError
 from tacit.distributions import Bernoulli, Categorical, Categoricals
-from tacit.gradients import AbstractGradient, Enumeration, GumbelRao, GumbelSoftmax, Memory, ReinMax, StraightThrough
+from tacit.gradients import (
+    AbstractGradient,
+    Enumeration,
+    GumbelRao,
+    GumbelSoftmax,
+    Memory,
+    ReinMax,
+    ReweightedWakeSleep,
+    StickingTheLanding,
+    StraightThrough,
+)
+from tacit.objectives import ELBO, IWAE
 
 
 class ToldCategorical(Categorical):
@@ -136,3 +147,31 @@ def test_bad_settings_are_told() -> None:
             make(-1.0)
     with pytest.raises(UsageError, match="inner"):
         GumbelRao(inner=0)
+
+
+def test_reweighted_wake_sleep_goes_down_the_other_divergence() -> None:
+    """With many draws its gradient is `E_p(z|y) grad log q(z)`, which for a categorical is p - q."""
+    n = 100_000
+    with jax.enable_x64(True):
+        logits, joint = jnp.array([0.2, -0.4, 0.1, 0.9]), jnp.array([-3.0, -2.0, -5.0, -2.5])
+
+        def value(logits: jax.Array) -> jax.Array:
+            q, log_weight = Categorical(logits), lambda q, z: z @ joint - q.log_prob(z)
+            return ReweightedWakeSleep()(jax.random.key(0), q, log_weight, IWAE().combine, n, None, Memory())[0]
+
+        slope = np.asarray(jax.grad(value)(logits))
+        q, p = (np.asarray(jax.nn.softmax(one)) for one in (logits, joint))
+    wanted, error = p - q, np.sqrt(np.max((p / q) ** 2) / n)
+    assert np.abs(slope - wanted).max() < 5 * error
+    assert np.abs(wanted).max() > 20 * error
+
+
+def test_estimators_that_are_wrong_for_an_objective_say_so() -> None:
+    with pytest.raises(UsageError, match="closed form"):
+        ReweightedWakeSleep().check_objective(ELBO(kl="closed"))
+    with pytest.raises(UsageError, match="biased for an importance-weighted bound"):
+        StickingTheLanding().check_objective(IWAE())
+    StickingTheLanding().check_objective(ELBO())
+    ReweightedWakeSleep().check_objective(IWAE())
+    with pytest.raises(UsageError, match="num_samples"):
+        ReweightedWakeSleep().check(Bernoulli(jnp.zeros(2)), 1)

@@ -24,6 +24,7 @@ from tacit.gradients.rebar import Rebar
 from tacit.gradients.reinforce import Reinforce
 from tacit.gradients.reinmax import ReinMax
 from tacit.gradients.relax import Relax
+from tacit.gradients.reweighted_wake_sleep import ReweightedWakeSleep
 from tacit.gradients.sticking_the_landing import StickingTheLanding
 from tacit.gradients.straight_through import StraightThrough
 from tacit.gradients.sum_and_sample import SumAndSample
@@ -54,6 +55,7 @@ __all__ = [
     "ReinMax",
     "Reinforce",
     "Relax",
+    "ReweightedWakeSleep",
     "StickingTheLanding",
     "StraightThrough",
     "SumAndSample",

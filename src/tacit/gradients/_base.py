@@ -41,6 +41,9 @@ class AbstractGradient(eqx.Module):
     def check(self, q: AbstractDistribution, num_samples: int) -> None:
         """Raise `UsageError` where the estimator does not apply to this kind of q, or to so many draws."""
 
+    def check_objective(self, objective: Any) -> None:
+        """Raise `UsageError` where the estimator is wrong for an objective (`tacit.objectives`); for most none is."""
+
     def sized(self, q: Any) -> Self:
         """The same estimator, made to the size of this kind of q where it has one; asked for before `init`."""
         return self

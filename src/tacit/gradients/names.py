@@ -22,6 +22,7 @@ from tacit.gradients.rebar import Rebar
 from tacit.gradients.reinforce import Reinforce
 from tacit.gradients.reinmax import ReinMax
 from tacit.gradients.relax import Relax
+from tacit.gradients.reweighted_wake_sleep import ReweightedWakeSleep
 from tacit.gradients.sticking_the_landing import StickingTheLanding
 from tacit.gradients.straight_through import StraightThrough
 from tacit.gradients.sum_and_sample import SumAndSample
@@ -50,6 +51,7 @@ GRADIENTS: dict[str, Callable[[], AbstractGradient]] = {
     "gumbel-rao": GumbelRao,
     "straight-through": StraightThrough,
     "reinmax": ReinMax,
+    "reweighted-wake-sleep": ReweightedWakeSleep,
     "pathwise": Pathwise,
     "sticking-the-landing": StickingTheLanding,
     "doubly-reparameterised": DoublyReparameterised,

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 from jaxtyping import PyTree
 
+from tacit._errors import UsageError
 from tacit._typing import Key, Scalar
 from tacit.distributions import AbstractDistribution
 from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
@@ -34,6 +35,11 @@ class StickingTheLanding(AbstractGradient):
 
     def check(self, q: AbstractDistribution, num_samples: int) -> None:
         check_pathwise(q, "StickingTheLanding")
+
+    def check_objective(self, objective: Any) -> None:
+        if not objective.splits_kl:
+            what = "sticking the landing is biased for an importance-weighted bound."
+            raise UsageError(what, where="StickingTheLanding", mend="Use DoublyReparameterised or Pathwise.")
 
     def __call__(
         self,

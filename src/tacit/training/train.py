@@ -120,6 +120,7 @@ def train(
     if posterior is not None:
         first = compiled(posterior_of_row)(take(posterior, 0), rows)
         gradient.check(first, num_samples)
+        gradient.check_objective(objective)
         gradient = gradient.sized(first)
         if objective.closed_kl and not objective.splits_kl:
             raise UsageError(f"{type(objective).__name__} has no closed KL divergence.", mend="Sample it.")
