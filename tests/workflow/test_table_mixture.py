@@ -269,6 +269,20 @@ def test_anomaly_pvalues_are_uniform_for_rows_of_the_model(model: TableMixture, 
         assert min(stats.kstest(p[which == i], "uniform").pvalue for i in range(3)) > 1e-4
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_pvalues_of_levels_are_those_of_a_listing(seed: int) -> None:
+    """Rows of the same levels have one density, however it is rounded: a p-value counts all of them."""
+    random, d, n = np.random.default_rng(seed), 4, 16_000
+    schema = Schema(tuple(Column(f"c{j}", "binary", dtype="int", levels=(0, 1)) for j in range(d)))
+    bits = Product((Bernoulli(np.log(random.uniform(0.02, 0.5, size=(2, d)))),))
+    found = TableMixture(schema, FiniteMixture.of(np.log([0.6, 0.4]), bits))
+    states = (np.arange(2**d)[:, None] >> np.arange(d) & 1).astype(float)
+    density = np.exp(log_density(found, states))
+    wanted = np.array([density[density <= one * (1 + 1e-9)].sum() for one in density])
+    p = pvalues(found, Rows(states, np.zeros(2**d), np.ones(2**d)))
+    assert np.all(np.abs(p - wanted) < 5 * np.sqrt(wanted * (1 - wanted) / n) + 2 / n)
+
+
 def test_densities_pattern_by_pattern_are_those_of_rows_with_holes(model: TableMixture) -> None:
     events = np.nan_to_num(model.sample(20, 3)[0], nan=0.5)  # the positive part of a zero
     present = np.random.default_rng(4).random((70, events.shape[1])) < 0.6

@@ -17,6 +17,7 @@ SIMULATED_ROWS = 16_000  # for one pattern of present cells; fewer where there a
 SIMULATED_TOTAL = 400_000
 LEAST_SIMULATED = 2_000
 CALIBRATION_POINTS = 1025
+TIED = 1e-6  # nats between densities that are equal but for rounding, as those of the same levels are
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,8 @@ def log_density(model: TableMixture, y: np.ndarray) -> np.ndarray:
 def pvalues(model: TableMixture | Odds, rows: Rows, seed: int = 0) -> np.ndarray:
     """`P(p(Y) <= p(y))` (n,) for rows Y of the model with the same cells present: an estimate by simulation.
 
-    The same for every pattern of missing cells, so rows with and without holes can be ranked together. The smallest
-    value is 1 / (rows simulated + 1).
+    The same for every pattern of missing cells, so rows with and without holes can be ranked together. Rows of equal
+    density count as lower. The smallest value is 1 / (rows simulated + 1).
     """
     odds = of(model)
     present = _present_columns(odds.schema, rows.y)
@@ -134,7 +135,7 @@ def pvalues(model: TableMixture | Odds, rows: Rows, seed: int = 0) -> np.ndarray
     references = odds.log_densities(simulated, _cells(odds.schema, patterns))
     for i, reference in enumerate(references):
         mine = which.ravel() == i
-        lower = np.searchsorted(np.sort(reference), observed[mine], side="right")
+        lower = np.searchsorted(np.sort(reference), observed[mine] + TIED, side="right")
         values[mine] = (1 + lower) / (n_simulated + 1)
     return values
 
