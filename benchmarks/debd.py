@@ -73,10 +73,10 @@ def ordered_vae(train: np.ndarray, settings: dict[str, Any]) -> DiscreteVAE:
     return discrete_vae(train, {"decoder": "autoregressive", **settings})
 
 
-def rate(model: Any, X: np.ndarray) -> float:
+def rate(model: Any, X: np.ndarray) -> float | None:
     """What the code says of a row, in nats; of a mixture not told."""
     if isinstance(model, BernoulliMixture):
-        return float("nan")
+        return None
     return next(figure.value for figure in model.evaluate(X) if figure.name.startswith("rate"))
 
 

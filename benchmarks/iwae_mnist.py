@@ -4,7 +4,7 @@
 learning rate .001 x 10^(-i/7): 3,280 passes in all. Objectives: the importance-weighted bound of S = 1 (the ELBO) and 5
 draws. Published (static, test, bound of 5,000 draws): 88.71 and 87.63. Their Adam had epsilon 1e-4, ours 1e-8; ours
 starts its moments anew at every stage, as the peer does. Both begin with the same weights, and take the divergence of
-S = 1 in closed form: sampled, it costs 4 nats after the first four passes.
+S = 1 in closed form: sampled, the test ELBO after the first four passes was -119.0 in the place of -115.7.
 
     python -m benchmarks.iwae_mnist [--stages 4] [--samples 1,5] [--rows 1000] [--draws 5000] [--peer] [--train-rows N]
 
@@ -83,7 +83,7 @@ def peer(images: np.ndarray, samples: int, stages: int, folder: Path) -> tuple[A
     _torch_vae.begin_as(networks, *start(images))
     seconds = 0.0
     for stage in range(stages):
-        kept = folder / f"iwae-torch-{samples}-{len(images)}-stage-{stage}.pt"
+        kept = folder / f"iwae-peer-{samples}-{len(images)}-stage-{stage}.pt"
         if kept.exists():
             _torch_vae.load(networks, kept)
             continue

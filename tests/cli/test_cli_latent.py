@@ -126,6 +126,22 @@ def test_settings_that_make_no_sense(bits: Path, run: Any, tmp_path: Path) -> No
     assert not (tmp_path / "x.tacit").exists()
 
 
+def test_columns_one_after_the_other(bits: Path, run: Any, tmp_path: Path) -> None:
+    model, ordered = tmp_path / "o.tacit", ("--set", "decoder=autoregressive", *TINY)
+    fit = ("fit", bits, "--model", "discrete-vae", "-o", model, "--report", tmp_path / "o.html", *ordered)
+    refused(run(*fit, "--show-rows"), 2, "--show-rows")
+    assert run(*fit, "--image", "2x3").exit_code == 0
+    assert "decoder" in (tmp_path / "o.html").read_text()
+    assert run("sample", model, "-n", 3).exit_code == run("latent", model, bits).exit_code == 0
+    assert "exact" in run("score", model, bits, "-o", tmp_path / "s.csv").output
+    refused(run("predict", model, bits, "--target", "p1"), 2, "decoder='independent'")
+    refused(run("report", model, bits, "--show-rows", "-o", tmp_path / "again.html"), 2, "--show-rows")
+    holes = tmp_path / "holes.csv"
+    holes.write_text("p0,p1,p2,p3,p4,p5\n1,0,1,0,1,0\n1,,1,0,1,0\n")
+    for command in ("score", "latent", "impute"):
+        refused(run(command, model, holes), 2 if command == "impute" else 3, "decoder='independent'")
+
+
 def test_values_that_no_bernoulli_has(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "grey.csv"
     path.write_text("a,b\n" + "\n".join(f"{i % 2},{i % 3}" for i in range(30)) + "\n")

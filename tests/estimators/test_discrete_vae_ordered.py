@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,14 +101,16 @@ def test_columns_of_several_kinds(kinds: DiscreteVAE, table: pd.DataFrame, tmp_p
 
 def test_a_file_whose_columns_are_not_those_of_the_schema_is_refused(kinds: DiscreteVAE, tmp_path: Path) -> None:
     fewer = replace(kinds.model_, schema=Schema(kinds.schema_.columns[:-1]))
-    save_latent(fewer, kinds.record_, tmp_path / "fewer.tacit")
-    with pytest.raises(ModelFileError, match="do not fit together"):
-        tacit.load(tmp_path / "fewer.tacit")
+    columns = kinds.model_.model.likelihood.columns
+    forged = eqx.tree_at(lambda m: m.likelihood.columns.floor.value, kinds.model_.model, -columns.floor.value)
+    for name, model in {"fewer": fewer, "forged": replace(kinds.model_, model=forged)}.items():
+        save_latent(model, kinds.record_, tmp_path / f"{name}.tacit")
+        with pytest.raises(ModelFileError, match="do not fit together"):
+            tacit.load(tmp_path / f"{name}.tacit")
 
 
 ASKED: dict[str, Callable[[DiscreteVAE, np.ndarray], Any]] = {
     "one column": lambda model, rows: model.predict(rows, target="x1"),
-    "holes": lambda model, rows: model.score_samples(np.where(np.eye(len(rows), D) > 0, np.nan, rows)),
     "filling": lambda model, rows: model.impute(np.where(np.eye(len(rows), D) > 0, np.nan, rows)),
     "decoding": lambda model, rows: model.reconstruct(rows),
     "given cells": lambda model, rows: model.condition({"x1": 1}).sample(2),
@@ -121,10 +124,34 @@ def test_what_needs_independent_columns_is_refused_in_words(what: str, ordered: 
         ASKED[what](ordered, rows[:20])
 
 
+def test_rows_with_holes_are_refused_with_their_place(ordered: DiscreteVAE, rows: np.ndarray) -> None:
+    holed = rows[:20].astype(float)
+    holed[3, 2] = np.nan
+    for ask in (ordered.score_samples, ordered.transform, ordered.evaluate, ordered.cost):
+        with pytest.raises(DataError, match=r"row 4.*none can be left out"):
+            ask(holed)
+    assert np.array_equal(ordered.impute(rows[:20]), rows[:20])  # nothing to fill
+
+
+def test_codes_that_would_take_long_to_list_are_drawn(rows: np.ndarray) -> None:
+    model = DiscreteVAE(11, max_iter=2, **SETTINGS).fit(rows[:100])
+    assert model.evaluate(rows[:30])[0].kind == "estimate"
+
+
+def test_no_real_column_is_narrower_than_its_floor(table: pd.DataFrame) -> None:
+    model = DiscreteVAE(1, scale_floor=0.3, max_iter=60, learning_rate=0.01, **SETTINGS).fit(table[["size"]])
+    scale = model.schema_["size"].scale
+    assert model.score_samples(table[["size"]]).max() <= -np.log(0.3 * scale * np.sqrt(2 * np.pi)) + 1e-6
+
+
 def test_settings_and_rows_that_make_no_sense(rows: np.ndarray) -> None:
     with pytest.raises(UsageError, match="scale"):
         DiscreteVAE(scale="floored", **SETTINGS).fit(rows)
     with pytest.raises(UsageError, match="masked dense network"):
         DiscreteVAE(network="patches", image=(2, 3), **SETTINGS).fit(rows)
-    with pytest.raises(DataError, match="some cells are missing"):
+    with pytest.raises(DataError, match="grey levels"):
+        DiscreteVAE(likelihood="bernoulli", **SETTINGS).fit(np.random.default_rng(0).random((50, 3)))
+    with pytest.raises(DataError, match="5,250 numbers"):
+        DiscreteVAE(likelihood="gaussian", **SETTINGS).fit(np.random.default_rng(0).normal(size=(20, 350)))
+    with pytest.raises(DataError, match=r"row 1: some cells are missing"):
         DiscreteVAE(**SETTINGS).fit(np.where(np.eye(len(rows), D) > 0, np.nan, rows))

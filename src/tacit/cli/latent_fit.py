@@ -91,6 +91,9 @@ def _fit_and_write(
     from tacit.workflow.latent_rows import with_likelihood
 
     plan = replace(plan_for(model, estimator), kept=kept)
+    if show_rows and plan.decoder != "independent":
+        what = "rows are shown beside what the code gives of them, and this decoder needs the row itself."
+        raise UsageError(what, where="--show-rows", mend="Leave it out, or use --set decoder=independent.")
     table = read_table(data)
     schema = whole = read_schema(table, **reading)
     inputs = None

@@ -30,7 +30,7 @@ def latent_pictures(
         model.decode(drawn),
         None if rows is None else model.decode(rows.y),
         walk=_walk(model, record),
-        originals=_originals(model, rows) if rows is not None and show_rows and model.independent else None,
+        originals=None if rows is None or not show_rows else _originals(model, rows),
     )
 
 

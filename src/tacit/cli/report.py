@@ -47,6 +47,8 @@ def command(model: str, data: str | None, output: str, show_rows: bool, force: b
     if show_rows and (rows is None or not images):
         mend = "Give DATA, and a model that was fitted with --image."
         raise UsageError("rows are shown as images.", where="--show-rows", mend=mend)
+    if show_rows and sort_of(fitted) == "latent":
+        fitted.check_independent("--show-rows")
     with reading_manifest(model):
         if sort_of(fitted) == "latent" and fitted.covariates is not None:
             shown = None  # what it draws depends on covariates that are not at hand

@@ -26,7 +26,7 @@ from tacit.data.schema import Schema
 from tacit.estimators import _tables
 from tacit.estimators._answers import TableAnswers
 from tacit.estimators._checks import check_code, check_weight, group_labels
-from tacit.estimators._density import TableDensity
+from tacit.estimators._density import DensityEstimator
 from tacit.estimators._random import seed_of
 from tacit.inference.fit import Progress, quiet
 from tacit.workflow.linear_fit import Inference, LinearJob, Noise, fit_linear_table
@@ -35,7 +35,7 @@ from tacit.workflow.linear_table import LinearTable, numbers_as_real
 from tacit.workflow.model_file import linear_manifest
 
 
-class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerMixin, TableDensity):
+class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     """Every row is a linear map of a few independent normals plus noise: probabilistic PCA, or factor analysis.
 
         y = W z + b + e,   z ~ N(0, I),   e ~ N(0, s^2 I) or N(0, diag s^2),   log p(y) = log N(y | b, W W' + noise)
@@ -224,6 +224,11 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
 
     def _progress(self) -> Progress:
         return _print if self.verbose else quiet
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True  # of columns that are numbers, or left out
+        return tags
 
 
 def job_of(given: Any) -> LinearJob:

@@ -20,7 +20,7 @@ class ReweightedWakeSleep(AbstractGradient):
 
     It is not the gradient of the bound: q goes down `KL(p(z|y) || q)`, whose gradient is the limit for many draws, so
     q covers the posterior, and gets better as S grows where that of `combine` drowns in noise. The 1/S has mean 0 and
-    leaves no variance where q is the exact posterior. For the model, use the importance-weighted bound. For latents of
+    leaves no variance where q is the exact posterior. The objective is the importance-weighted bound. For latents of
     any kind; 2 draws or more. Sources: Bornschein and Bengio 2015 (the wake phase of q); Le et al. 2019.
 
     >>> from tacit.distributions import Bernoulli
@@ -38,9 +38,10 @@ class ReweightedWakeSleep(AbstractGradient):
         check_samples(num_samples, 2, "ReweightedWakeSleep")
 
     def check_objective(self, objective: Any) -> None:
-        if objective.closed_kl:
-            what = "with the KL divergence in closed form draws have no weights."
-            raise UsageError(what, where="ReweightedWakeSleep", mend="Use the importance-weighted bound.")
+        if objective.splits_kl:
+            what = "its weights are those of the importance-weighted bound."
+            mend = "Use the objective IWAE(), in estimators objective='iwae'."
+            raise UsageError(what, where="reweighted wake-sleep", mend=mend)
 
     def __call__(
         self,

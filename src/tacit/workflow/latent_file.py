@@ -148,7 +148,8 @@ def _fits(model: LatentTable) -> bool:
     q, prior, likelihood, log_p, log_q, found = eqx.filter_eval_shape(ask, model.model, model.posterior)
     shaped = _alike(q, prior) and log_p.shape == log_q.shape == () and found.ndim == 1
     if ordered:
-        return shaped and _ordered_as(model.schema, likelihood) and found.shape == (width,)
+        floors = np.asarray(model.model.likelihood.columns.floor.value)  # type: ignore[attr-defined]
+        return shaped and _ordered_as(model.schema, likelihood) and found.shape == (width,) and bool(np.all(floors > 0))
     expected = family(model.schema, independent=True)
     blocks = likelihood.blocks if hasattr(likelihood, "blocks") else (likelihood,)
     alike = [type(a) is type(b) and a.n_columns == b.n_columns for a, b in zip(blocks, expected.blocks, strict=True)]
@@ -165,7 +166,10 @@ def _ordered_as(schema: Schema, columns: Any) -> bool:
     found = (columns.n_normal, columns.n_binary, columns.levels, columns.log_means.shape[-1])
     levels = tuple(size for _, size in layout.categorical)
     wanted = (len(layout.normal), len(layout.bernoulli), levels, len(layout.poisson))
-    return found == wanted and columns.network.n_variables == layout.width
+    network = columns.network
+    channels = columns.channels(columns.n_normal, levels, columns.n_modes)
+    sizes = (network.n_variables, network.channels, len(network.contexts))
+    return found == wanted and sizes == (layout.width, channels, len(network.layers))
 
 
 def _alike(q: Any, prior: Any) -> bool:

@@ -150,9 +150,9 @@ class LatentPlan:
         check_network(self.network, self.image)
         if self.network == "patches" and self.founding:
             raise UsageError("the founding decoder is linear in z.", where="network", mend="Use network='dense'.")
-        if self.decoder == "autoregressive" and (self.founding or self.network == "patches"):
+        if self.decoder == "autoregressive" and self.network == "patches":
             what = "columns one after the other are read by a masked dense network."
-            raise UsageError(what, where="decoder", mend="Use network='auto' or 'dense', without a preset.")
+            raise UsageError(what, where="decoder", mend="Use network='auto' or 'dense'.")
         if self.decoder == "autoregressive" and self.scale != "shared":
             what = "real columns one after the other are mixtures whose scales the network gives."
             raise UsageError(what, where="scale", mend="Leave scale out, or use decoder='independent'.")
@@ -183,6 +183,7 @@ class LatentPlan:
         if self.decoder == "autoregressive":
             settings: dict[str, Any] = {"widths": self.training.hidden_layer_sizes}
             settings |= {"activation": self.training.activation, "n_context": self.latent.size + n_covariates}
+            settings["least"] = self.scale_floor
             columns = density_of(jax.random.fold_in(key, 5), schema, y, weight, **settings)
             model = replace(model, likelihood=AutoregressiveDecoder(self.latent, columns))
         return model, posterior

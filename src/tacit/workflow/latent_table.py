@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tacit._device import placed
-from tacit._errors import UsageError
+from tacit._errors import DataError, UsageError
 from tacit._typing import Event
 from tacit.data.batch import Batch
 from tacit.data.covariates import Covariates
@@ -36,6 +36,7 @@ from tacit.workflow.latent_rows import Cells
 from tacit.workflow.latent_tiles import SAMPLES
 from tacit.workflow.latent_weights import DRAWS, FAR, Expected, Moments, Ratios, WeightedDraws, drawn
 
+LISTED_IN_ORDER = 2**10  # states, where each takes a network over all rows
 NODES = {1: 4096, 2: 128}  # of a quadrature, intervals a latent at most
 _SEED = 0  # of every estimate: the same figure at every call
 
@@ -74,7 +75,8 @@ class LatentTable:
     @property
     def exact(self) -> bool:
         """Whether the states of the latent can be listed, so that every answer is exact."""
-        return listable(self.model.prior(self.model.context(None)))
+        prior: Any = self.model.prior(self.model.context(None))
+        return listable(prior) and (self.independent or prior.n_states <= LISTED_IN_ORDER)
 
     @property
     def kind(self) -> Kind:
@@ -98,6 +100,7 @@ class LatentTable:
         settings: dict[str, Any] = {"key": jax.random.key(_SEED), "num_samples": -(-num_samples // 4), "nodes": NODES}
         settings |= {"groups": groups, "offset": rows.log_jacobian, "reference": self.schema.reference()}
         if not integrable(self.model.prior(self.model.context(None)), None):
+            settings["method"] = "importance"
             return log_likelihood(self.model, self.posterior, self.batch(rows, weight), **settings)
         with jax.enable_x64(True):
             model, posterior = (latent_density.double(part) for part in (self.model, self.posterior))
@@ -116,8 +119,14 @@ class LatentTable:
     def _cells(self, rows: Rows) -> Cells:
         """Rows whose missing cells, where there are some, the likelihood can leave out."""
         cells = Cells.of(rows.y)
-        if cells.observed is not None:
-            self.check_independent("missing cells")
+        if cells.observed is not None and not self.independent:
+            what = (
+                "a cell is missing, or holds a level that was not seen in training, and columns of this model are one "
+                "after the other: none can be left out."
+            )
+            place = f"row {int((~cells.observed).any(axis=1).argmax()) + 1}"
+            mend = "Fill the cells in, leave these rows out, or fit with decoder='independent'."
+            raise DataError(what, where=place, mend=mend)
         return cells
 
     def log_responsibilities(self, rows: Rows) -> Float[np.ndarray, "n k"]:
@@ -128,7 +137,7 @@ class LatentTable:
 
     def posteriors(self, rows: Rows) -> Any:
         """q(z | y) of every row, stacked, as NumPy arrays."""
-        cells = Cells.of(rows.y)
+        cells = self._cells(rows)
         tiles = [latent_tiles.posteriors(self.posterior, *tile) for tile in latent_tiles.tiles(cells, rows.x)]
         return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(rows)], *tiles)
 
@@ -204,6 +213,8 @@ class LatentTable:
 
         The mean of a real column, the median of a positive, zero-inflated or count one, the most probable level.
         """
+        if not np.isnan(rows.y).any():
+            return rows.y
         filled = np.where(np.isnan(rows.y), best_events(self.schema, self.expected(rows)), rows.y)
         layout = self.schema.layout
         for name in self.schema.names:
