@@ -56,7 +56,11 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
         told = None
         log_density = fitted.log_prob(events)
         figure = mean_result("mean log-likelihood", log_density, reference=fitted.schema.reference(), **over)
-    costs = _costs(fitted, events, over) if cost else ()
+    costs: tuple[Any, ...] = ()
+    if cost:
+        from tacit.workflow.latent_cost import cost as cost_of
+
+        costs = cost_of(fitted, events, **over)
     name = "log_density" if not any(column.grey for column in fitted.schema.modelled) else "grey_score"
     columns = with_kept(table, options.listed(keep), {name: log_density})
     more: dict[str, Any] = {"cost": [one.to_dict() for one in costs]} if cost else {}
@@ -71,10 +75,3 @@ def command(model: str, rows: str, output: str, keep: str, force: bool, as_json:
     holes = sum(table.column(name).null_count for name in fitted.schema.names)
     if holes:
         note(f"{holes:,} missing cells are integrated out: right where cells are missing at random")
-
-
-def _costs(fitted: Any, events: Any, over: dict[str, Any]) -> tuple[Any, ...]:
-    """The log-likelihood of a deep model, its bound, what that lacks, and the mutual information."""
-    from tacit.workflow.latent_cost import cost
-
-    return cost(fitted, events, **over)

@@ -107,16 +107,10 @@ def gradient_of(gradient: str | AbstractGradient) -> AbstractGradient:
 def samples_of(given: Any, gradient: AbstractGradient, usual: int) -> int:
     """Draws a row, `usual` of the ELBO unless told: listing takes the expectation of one.
 
-    Raises `UsageError` for an importance-weighted bound of one draw, which is the ELBO, and for a gradient that is
-    biased for it.
+    Raises `UsageError` for an importance-weighted bound of one draw, which is the ELBO.
     """
     if given.objective != "iwae":
         return 1 if isinstance(gradient, Enumeration) else int(given.n_mc_samples or usual)
-    if isinstance(gradient, StickingTheLanding):
-        mend = "Use gradient='doubly-reparameterised' or 'pathwise', or objective='elbo'."
-        raise UsageError(
-            "sticking the landing is biased for an importance-weighted bound.", where="gradient", mend=mend
-        )
     draws = WEIGHED if given.n_mc_samples is None else int(given.n_mc_samples)
     if draws < 2:
         mend = f"Use n_mc_samples={WEIGHED}, or objective='elbo'."

@@ -39,9 +39,9 @@ class ReweightedWakeSleep(AbstractGradient):
 
     def check_objective(self, objective: Any) -> None:
         if objective.splits_kl:
-            what = "its weights are those of the importance-weighted bound."
+            what = "the weights of reweighted wake-sleep are those of the importance-weighted bound."
             mend = "Use the objective IWAE(), in estimators objective='iwae'."
-            raise UsageError(what, where="reweighted wake-sleep", mend=mend)
+            raise UsageError(what, where="gradient", mend=mend)
 
     def __call__(
         self,

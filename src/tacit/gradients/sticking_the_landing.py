@@ -39,7 +39,7 @@ class StickingTheLanding(AbstractGradient):
     def check_objective(self, objective: Any) -> None:
         if not objective.splits_kl:
             what = "sticking the landing is biased for an importance-weighted bound."
-            raise UsageError(what, where="StickingTheLanding", mend="Use DoublyReparameterised or Pathwise.")
+            raise UsageError(what, where="gradient", mend="Use 'doubly-reparameterised' or 'pathwise'.")
 
     def __call__(
         self,

@@ -15,6 +15,7 @@ from tacit.data.schema import Schema
 from tacit.distributions.autoregressive_columns import AutoregressiveColumns
 from tacit.models import AutoregressiveTable
 from tacit.models.autoregressive_table import MODES
+from tacit.workflow.latent_columns import log_odds, log_shares
 
 WIDEST = 5000  # numbers of all columns together that the network reads and gives: the square of it are its weights
 
@@ -59,8 +60,7 @@ def density_of(
     check_readable(schema, y)
     layout = schema.layout
     floor = np.array([max(schema[name].floor / schema[name].scale, least) for name in layout.normal])
-    share = weight / weight.sum()
-    means = share @ y[:, layout.span("poisson")]
+    means = np.average(y[:, layout.span("poisson")], axis=0, weights=weight)
     levels = tuple(size for _, size in layout.categorical)
     log_means = np.log(np.maximum(means, 1e-3))
     width = y.shape[1] * AutoregressiveColumns.channels(len(floor), levels, MODES)
@@ -80,11 +80,9 @@ def density_of(
         activation=activation,
     )
     start = np.zeros((y.shape[1], table.network.channels))
-    ones = share @ y[:, layout.span("bernoulli")]
-    start[layout.span("bernoulli"), 0] = np.log(ones + 0.5 / len(y)) - np.log(1 - ones + 0.5 / len(y))
-    for place, size in enumerate(levels, start=layout.span("categorical").start):
-        counts = np.bincount(y[:, place].astype(int), weight, minlength=size) + 0.5
-        start[place, :size] = np.log(counts / counts.sum())
+    start[layout.span("bernoulli"), 0] = log_odds(schema, y, weight)
+    for place, logs in enumerate(log_shares(schema, y, weight), start=layout.span("categorical").start):
+        start[place, : len(logs)] = logs
     last = table.network.layers[-1]
     bias = last.bias + jnp.asarray(start.reshape(-1), last.bias.dtype)
     found: AutoregressiveTable = eqx.tree_at(lambda t: t.network.layers[-1].bias, table, bias)

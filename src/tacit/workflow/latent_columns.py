@@ -77,16 +77,27 @@ def marginal_numbers(
         parts.append(means)
         if family.normal.log_scale is None:
             parts.append(spread)
-    if layout.bernoulli:
-        ones, mass = _sums(y[:, layout.span("bernoulli")], weight)
-        parts.append(np.log(ones + 0.5) - np.log(mass - ones + 0.5))
+    parts += [log_odds(schema, y, weight), *log_shares(schema, y, weight), np.zeros(family.n_counts)]
+    return np.concatenate(parts)
+
+
+def log_odds(schema: Schema, y: Float[np.ndarray, "n d"], weight: Float[np.ndarray, " n"]) -> Float[np.ndarray, " b"]:
+    """Of a one in every 0/1 column, by its present cells and half a row of each."""
+    ones, mass = _sums(y[:, schema.layout.span("bernoulli")], weight)
+    return np.asarray(np.log(ones + 0.5) - np.log(mass - ones + 0.5))
+
+
+def log_shares(
+    schema: Schema, y: Float[np.ndarray, "n d"], weight: Float[np.ndarray, " n"]
+) -> list[Float[np.ndarray, " l"]]:
+    """Of the levels of every coded column, by its present cells and half a row of each."""
+    layout, found = schema.layout, []
     for place, (_, size) in enumerate(layout.categorical, start=layout.span("categorical").start):
         codes = y[:, place]
         present = ~np.isnan(codes)
         counts = np.bincount(codes[present].astype(int), weight[present], minlength=size) + 0.5
-        parts.append(np.log(counts / counts.sum()))
-    parts.append(np.zeros(family.n_counts))
-    return np.concatenate(parts)
+        found.append(np.log(counts / counts.sum()))
+    return found
 
 
 def _sums(y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

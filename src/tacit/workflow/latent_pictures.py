@@ -51,15 +51,10 @@ def picture_record(fitted: FittedLatent, rows: Rows, table: Table) -> dict[str, 
         found["plane"] = {"latents": [j + 1 for j in latents]}
         if len(latents) == 2:
             found["plane"] |= plane(means[:, latents], dict(_colours(model, table)))
-    if not model.independent:
-        return _plain(found)
-    returned = returned_columns(model, rows, best_columns(model.schema, model.moments(means)))
-    if returned:
-        found["returned"] = returned
-    return _plain(found)
-
-
-def _plain(found: dict[str, Any]) -> dict[str, Any]:
+    if model.independent:
+        returned = returned_columns(model, rows, best_columns(model.schema, model.moments(means)))
+        if returned:
+            found["returned"] = returned
     clean: dict[str, Any] = as_json(found)
     return clean
 

@@ -147,6 +147,7 @@ class LatentPlan:
             if getattr(self, name) not in kinds:
                 mend = f"Use one of {', '.join(kinds)}."
                 raise UsageError(f"{getattr(self, name)!r} is no {name}.", where=name, mend=mend)
+        self.gradient.check_objective(self.objective)
         check_network(self.network, self.image)
         if self.network == "patches" and self.founding:
             raise UsageError("the founding decoder is linear in z.", where="network", mend="Use network='dense'.")
