@@ -43,8 +43,8 @@ def command(
 
     p_value is the probability that the model draws a row less probable than this one, among rows with the same
     cells present: rows with and without holes can be ranked together. odd_1, odd_2, ... are the columns that the
-    rest of the row expects least, with -log p(column | rest) in nats. Rows count from 1. Of a deep model the rate is
-    that among rows which the model draws.
+    rest of the row expects least, with -log p(column | rest) in nats. Rows count from 1. Of a deep model, and of a
+    file of GaussianMixture, the rate is that among rows which the model draws.
     """
     from tacit.workflow.anomalies import anomalies, threshold
     from tacit.workflow.any_file import sort_of
@@ -72,5 +72,6 @@ def command(
     flagged = int(np.sum(columns["flagged"]))
     columns = {"row": places + 1, **with_kept(table, options.listed(keep), columns, places)}
     write_result("anomalies", columns, output, force=force, as_json=as_json, rows=len(events), flagged=flagged)
-    those = "rows that the model draws" if deep else "training rows"
+    known = not deep and len(fitted.calibration) > 2
+    those = "training rows" if known else "rows that the model draws"
     note(f"{flagged} of {len(events):,} rows are as odd as the oddest {rate:.3g} of the {those}")

@@ -82,16 +82,20 @@ class Table:
 
     def fingerprint(self) -> str:
         """SHA-256 over names, types and cells: equal for equal content, whatever file format it came in."""
-        digest = hashlib.sha256()
-        for name in self.names:
-            cells = self.column(name)
-            digest.update(f"{name!r}:{cells.type}:{len(cells)};".encode())
-            digest.update(np.packbits(self.present(name)).tobytes())
-            if pa.types.is_floating(cells.type) or pa.types.is_integer(cells.type):
-                digest.update(pc.fill_null(cells, 0).to_numpy(zero_copy_only=False).tobytes())
-            else:
-                digest.update(repr(cells.to_pylist()).encode())
-        return digest.hexdigest()
+        return fingerprint_of((name, self.column(name)) for name in self.names)
+
+
+def fingerprint_of(columns: Iterable[tuple[str, Any]]) -> str:
+    """SHA-256 over names, types and cells of columns."""
+    digest = hashlib.sha256()
+    for name, cells in columns:
+        digest.update(f"{name!r}:{cells.type}:{len(cells)};".encode())
+        digest.update(np.packbits(cells.is_valid().to_numpy(zero_copy_only=False)).tobytes())
+        if pa.types.is_floating(cells.type) or pa.types.is_integer(cells.type):
+            digest.update(np.ascontiguousarray(pc.fill_null(cells, 0).to_numpy(zero_copy_only=False)))
+        else:
+            digest.update(repr(cells.to_pylist()).encode())
+    return digest.hexdigest()
 
 
 def read_table(

@@ -56,6 +56,14 @@ class Covariance(abc.ABC):
         """The arrays of a stack, in the user's units; what is too large for a float becomes inf."""
 
     @abc.abstractmethod
+    def as_full(self, stack: Any) -> MultivariateNormal:
+        """The same components with a matrix each."""
+
+    @abc.abstractmethod
+    def of_full(self, stack: MultivariateNormal) -> AbstractExponentialFamily:
+        """The components that `as_full` turned into these."""
+
+    @abc.abstractmethod
     def narrowest(self, covariances: np.ndarray) -> np.ndarray:
         """The smallest variance of each component in any direction (one entry where all share it)."""
 
@@ -98,6 +106,12 @@ class Full(Covariance):
         with np.errstate(over="ignore", under="ignore"):
             covariances, precisions = (a @ np.swapaxes(a, -1, -2) for a in (lower, upper))
         return Published(covariances, precisions, upper)
+
+    def as_full(self, stack: Any) -> MultivariateNormal:
+        return MultivariateNormal(stack.loc, stack.raw)
+
+    def of_full(self, stack: MultivariateNormal) -> AbstractExponentialFamily:
+        return self.family(stack.loc, stack.raw)
 
     def narrowest(self, covariances: np.ndarray) -> np.ndarray:
         return np.atleast_1d(np.linalg.eigvalsh(covariances)[..., 0])
@@ -145,6 +159,15 @@ class Diagonal(Covariance):
         deviation = np.exp(stack.log_scale) * scale
         with np.errstate(over="ignore", under="ignore"):
             return Published(deviation**2, deviation**-2.0, 1 / deviation)
+
+    def as_full(self, stack: Any) -> MultivariateNormal:
+        d = stack.loc.shape[-1]
+        log_scale = np.broadcast_to(stack.log_scale, stack.loc.shape)
+        return MultivariateNormal(stack.loc, np.eye(d) * log_scale[..., None])
+
+    def of_full(self, stack: MultivariateNormal) -> AbstractExponentialFamily:
+        log_scale = np.diagonal(stack.raw, axis1=-2, axis2=-1)
+        return self.family(stack.loc, np.ascontiguousarray(log_scale[..., : 1 if self.one_scale else None]))
 
     def narrowest(self, covariances: np.ndarray) -> np.ndarray:
         return np.min(covariances.reshape(len(covariances), -1), axis=-1)

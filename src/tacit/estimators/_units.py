@@ -31,7 +31,7 @@ class Units:
         measured = [_measure(column, name) for column, name in zip(X.T, names, strict=True)]
         centre, spread = (np.array(part) for part in zip(*measured, strict=True))
         spread = np.maximum(spread, floor)
-        exponent = np.frexp(np.where(spread > 0, spread, 1.0))[1]
+        exponent = np.minimum(np.frexp(np.where(spread > 0, spread, 1.0))[1], 1023)  # 2^1024 is no float
         return cls(centre, np.full_like(exponent, exponent.max()) if common else exponent)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from numbers import Integral
@@ -17,7 +18,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from tacit import persistence
 from tacit._errors import UsageError
+from tacit.data.findings import Finding
 from tacit.data.row_roles import few_by_weight
 from tacit.estimators import _findings, _training
 from tacit.estimators._candidates import fold_of_rows, numbers
@@ -25,12 +28,14 @@ from tacit.estimators._checks import check_rows, training_rows
 from tacit.estimators._covariances import COVARIANCES, Covariance
 from tacit.estimators._density import DensityEstimator
 from tacit.estimators._given import Given
+from tacit.estimators._mixture_file import facts, manifest_of, parts_of, table_of, with_chunk
 from tacit.estimators._parameters import GAUSSIAN_MIXTURE
 from tacit.estimators._units import Units
 from tacit.evaluation.selection import Selection
 from tacit.inference.fit import Settings, quiet
 from tacit.inference.rows import log_joints
 from tacit.models import FiniteMixture
+from tacit.workflow.table_mixture import TableMixture
 
 FINISHED_STARTS = 3
 
@@ -83,6 +88,7 @@ class GaussianMixture(DensityEstimator):
     lower_bound_: float
     lower_bounds_: list[float]
     covariances_: np.ndarray
+    _manifest: dict[str, Any] | None
 
     def __init__(
         self,
@@ -142,6 +148,7 @@ class GaussianMixture(DensityEstimator):
             rows = _training.Rows(X, weight, units)
             chosen = self._first_fit(rows, kind, ks, settings)
         self._kind, self._units, self._stream = kind, rows.units, None
+        self._facts, self._total = facts(X, self._table_names()), rows.total
         self._record(chosen, rows)
         self._report()
         return self
@@ -172,6 +179,19 @@ class GaussianMixture(DensityEstimator):
         self.verdict_, self.converged_ = "streaming", False
         self._publish(model)
         return self
+
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
+        """Write a model file, which `tacit.load` and the command line read; it holds no rows.
+
+        To the command line it is a mixture over real columns (x0, x1, ... where the rows had no names), so that any
+        column can be asked given any others. Raises `OutputError` where the file exists (without `force`) or cannot
+        be written; the old file stays then.
+        """
+        check_is_fitted(self)
+        floor = float(np.sqrt(self.reg_covar))
+        table = table_of(self._model, self._kind, self._units, self._table_names(), floor)
+        manifest = self._manifest or manifest_of(self, table)
+        persistence.save(table, path, manifest=manifest, force=force)
 
     def score_samples(self, X: Any) -> Float[np.ndarray, " n"]:
         """Log density of the present cells of every row (n,), in nats; of a row with none, 0."""
@@ -262,6 +282,11 @@ class GaussianMixture(DensityEstimator):
         names = getattr(self, "feature_names_in_", None)
         return [f"column {j}" for j in range(self.n_features_in_)] if names is None else list(names)
 
+    def _table_names(self) -> list[str]:
+        """Names as a table has them."""
+        names = getattr(self, "feature_names_in_", None)
+        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(map(str, names))
+
     def _record(self, chosen: Selection, rows: _training.Rows) -> None:
         """Set the fitted attributes."""
         fit, starts = chosen.fit, chosen.candidate.starts
@@ -283,7 +308,7 @@ class GaussianMixture(DensityEstimator):
 
     def _publish(self, model: FiniteMixture) -> None:
         """Set the parameters of the model, in the user's units."""
-        self._model = model
+        self._model, self._manifest = model, None
         self.n_components_ = model.n_components
         self.weights_ = softmax(np.asarray(model.log_weights))
         self.means_ = self._units.to_user(np.asarray(model.components.loc))
@@ -296,6 +321,8 @@ class GaussianMixture(DensityEstimator):
         rows = _training.Rows(X, weight, self._units)
         floor = self._floor(self._units)
         model, stream, bound = _training.absorb(rows, self._kind, self._model, floor, self._stream)
+        if self._stream is not None:
+            self._facts, self._total = with_chunk(self._facts, X), self._total + rows.total
         return model, stream, bound + _mean(rows.offset(), weight)
 
     def _log_joints(self, X: Any) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, " n"]]:
@@ -322,6 +349,28 @@ class GaussianMixture(DensityEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+
+def from_file(table: TableMixture, found: dict[str, Any]) -> GaussianMixture:
+    """The estimator of a model file's model and manifest; raises what a manifest that is not one of ours raises."""
+    saved, record = found["estimator"], found["record"]
+    names, d = saved["names"], len(table.schema.columns)
+    mixture = GaussianMixture(**saved["parameters"])
+    model, mixture._kind, mixture._units = parts_of(table, mixture.covariance_type)
+    if names is not None:
+        mixture.feature_names_in_ = np.array(names, dtype=object)
+    mixture.n_features_in_, mixture._stream = d, None
+    if tuple(mixture._table_names()) != table.schema.names:
+        raise ValueError(names)
+    mixture.n_iter_, mixture.lower_bound_ = int(saved["n_iter"]), float(saved["lower_bound"])
+    mixture.lower_bounds_ = [mixture.lower_bound_]
+    mixture.findings_ = [Finding(**told) for told in record["warnings"]]
+    mixture.verdict_ = record["verdict"]["status"]
+    mixture.converged_ = mixture.verdict_ == "converged"
+    mixture._publish(model)
+    mixture.record_ = record
+    mixture._manifest = {key: value for key, value in found.items() if key not in ("format", "tacit", "class")}
+    return mixture
 
 
 def _mean(values: Float[np.ndarray, " n"], weight: Float[np.ndarray, " n"] | None) -> float:

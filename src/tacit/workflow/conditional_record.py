@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from typing import Any
 
-import jax
 import numpy as np
 
 from tacit.data.check import CheckReport
@@ -23,9 +19,9 @@ from tacit.workflow.conditional_job import NAME, ConditionalJob, Worth
 from tacit.workflow.conditional_pictures import prediction_record
 from tacit.workflow.conditional_plan import Candidate, Plan
 from tacit.workflow.json_values import as_json
+from tacit.workflow.made_by import made_by
 
 _RANK = {"error": 0, "warning": 1, "note": 2}
-_PACKAGES = ("tacit-lvm", "jax", "jaxlib", "equinox", "numpy", "pyarrow")
 _ABOUT_JOINT = ("missing", "tied")  # findings of a table that matter where all its columns are modelled
 _NORMAL_95 = 1.96
 _FEW_HELDOUT = 30
@@ -75,8 +71,7 @@ def conditional_record(
         **worth_record(worth),
         "training": _training(fitted),
         "settings": settings(job, chosen),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {jax.default_backend()}",
+        **made_by(),
         "seconds": fitted.seconds,
     }
     if drawn is not None:

@@ -13,10 +13,13 @@ from tacit.workflow.table_mixture import TableMixture
 STANDOUTS = 4
 
 
-def components(model: TableMixture, rows: Rows) -> list[dict[str, Any]]:
-    """A card for each component, largest first: its share, and the columns in which it differs most from the rest."""
+def components(model: TableMixture, total: float) -> list[dict[str, Any]]:
+    """A card for each component, largest first: its share, and the columns in which it differs most from the rest.
+
+    `total` is the weight of the rows that were fitted.
+    """
     weights = np.exp(model.mixture.log_weights)
-    empty = Rows(np.full((1, rows.y.shape[1]), np.nan), np.zeros(1), np.ones(1))
+    empty = Rows(np.full((1, model.schema.layout.width), np.nan), np.zeros(1), np.ones(1))
     overall = {name: model.predict(empty, name) for name in model.schema.names}
     cards = []
     for index in np.argsort(-weights, kind="stable"):
@@ -29,7 +32,7 @@ def components(model: TableMixture, rows: Rows) -> list[dict[str, Any]]:
             {
                 "index": int(index),
                 "share": float(weights[index]),
-                "rows": float(weights[index] * rows.weight.sum()),
+                "rows": float(weights[index] * total),
                 "segment": model.segments[index] if model.segments else None,
                 "standouts": [entry for entry in found if abs(entry["effect"]) > 0.2][:STANDOUTS],
             }

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any
 
-import jax
 import numpy as np
 
 from tacit.data.check import CheckReport
@@ -23,9 +19,9 @@ from tacit.workflow.json_values import as_json
 from tacit.workflow.latent_fit import FittedLatent
 from tacit.workflow.latent_job import Worth
 from tacit.workflow.latent_plan import LatentPlan
+from tacit.workflow.made_by import made_by
 
 _RANK = {"error": 0, "warning": 1, "note": 2}
-_PACKAGES = ("tacit-lvm", "jax", "jaxlib", "equinox", "numpy", "pyarrow")
 _MOST_EPOCHS = 200  # points of a training curve
 _MOST_CODES = 64  # latents whose use is told one by one
 _FEW_HELDOUT = 30
@@ -73,8 +69,7 @@ def latent_record(
         "code": code_record(fitted),
         "training": _training(fitted),
         "settings": settings(plan, asked, fitted.n_rows),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {jax.default_backend()}",
+        **made_by(),
         "seconds": fitted.seconds,
     }
     if image is not None:

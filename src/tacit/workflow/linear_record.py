@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any
 
-import jax
 import numpy as np
 
 from tacit.data.check import CheckReport
@@ -21,10 +17,10 @@ from tacit.workflow.anomalies import anomalies
 from tacit.workflow.json_values import as_json
 from tacit.workflow.linear_fit import NAME, LinearFitted, LinearJob
 from tacit.workflow.linear_table import LinearTable
+from tacit.workflow.made_by import made_by
 from tacit.workflow.record import as_warning, data_record, found_in_table
 
 _RANK = {"error": 0, "warning": 1, "note": 2}
-_PACKAGES = ("tacit-lvm", "jax", "jaxlib", "equinox", "numpy", "pyarrow")
 _ODD_ROWS, _ODD_COLUMNS = 10, 3
 _MOST_STEPS = 200  # points of a training curve
 _MOST_LATENTS, _MOST_LOADINGS = 12, 6
@@ -83,8 +79,7 @@ def linear_record(
             for anomaly in odd
         ],
         "settings": {name: "none" if value is None else value for name, value in asdict(job).items()},
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {jax.default_backend()}",
+        **made_by(),
         "seconds": fitted.seconds,
     }
     if command is not None:

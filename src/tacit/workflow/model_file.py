@@ -49,29 +49,25 @@ def save_model(
 
 
 def manifest(fitted: FittedTable, record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model file says beside the model."""
-    schema = fitted.model.schema
-    return {
-        "schema": schema.to_dict(),
-        "floors": {column.name: column.floor for column in schema.modelled if column.floor},
-        "settings": record["settings"],
-        "fingerprint": record["data"]["fingerprint"],
-        "figures": record["heldout"],
-        "fitted_on": "all rows" if fitted.refitted or not len(fitted.heldout) else "the training rows only",
-        "record": record,
-    }
+    """What the file of a fitted mixture says beside the model."""
+    return table_manifest(fitted.model, record, all_rows=fitted.refitted or not len(fitted.heldout))
 
 
 def linear_manifest(model: LinearTable, record: Mapping[str, Any]) -> dict[str, Any]:
     """What the file of a linear-Gaussian model says beside the model."""
     kept = record["settings"]["refit"] or not record["data"]["rows_heldout"]
+    return table_manifest(model, record, all_rows=kept)
+
+
+def table_manifest(model: TableMixture, record: Mapping[str, Any], *, all_rows: bool) -> dict[str, Any]:
+    """What a model file says beside the model, which was fitted on all rows or on the training rows only."""
     return {
         "schema": model.schema.to_dict(),
         "floors": {column.name: column.floor for column in model.schema.modelled if column.floor},
         "settings": record["settings"],
         "fingerprint": record["data"]["fingerprint"],
         "figures": record["heldout"],
-        "fitted_on": "all rows" if kept else "the training rows only",
+        "fitted_on": "all rows" if all_rows else "the training rows only",
         "record": record,
     }
 

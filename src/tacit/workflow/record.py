@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any
 
-import jax
 import numpy as np
 
 from tacit.data.check import CheckReport
@@ -21,11 +17,11 @@ from tacit.workflow.describe import components
 from tacit.workflow.findings import fit_findings
 from tacit.workflow.fit_table import FittedTable, Job
 from tacit.workflow.json_values import as_json
+from tacit.workflow.made_by import made_by
 
 _RANK = {"error": 0, "warning": 1, "note": 2}
 _ODD_ROWS = 10
 _ODD_COLUMNS = 3
-_PACKAGES = ("tacit-lvm", "jax", "jaxlib", "numpy", "pyarrow")
 
 
 def make_record(
@@ -59,7 +55,7 @@ def make_record(
         "heldout": [figure.to_dict() for figure in fitted.figures],
         "differences": [figure.to_dict() for figure in fitted.differences],
         "restarts": _restarts(fitted, rows.take(fitted.train)),
-        "components": [{**card, "index": number} for number, card in enumerate(components(model, rows), start=1)],
+        "components": [{**card, "index": card["index"] + 1} for card in components(model, rows.weight.sum())],
         "anomalies": [
             {
                 "row": anomaly.row + 1,
@@ -69,8 +65,7 @@ def make_record(
             for anomaly in odd
         ],
         "settings": settings(job),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {jax.default_backend()}",
+        **made_by(),
         "seconds": fitted.seconds,
     }
     if fitted.agreement is not None:
@@ -85,17 +80,23 @@ def make_record(
 def verdict(fitted: FittedTable) -> dict[str, str]:
     """How EM ended, in a word and in a sentence."""
     fit = fitted.fit
-    text = {
-        "converged": f"EM converged after {fit.steps} steps.",
-        "ran out of steps": f"EM stopped after {fit.steps} steps before it had converged.",
-        "decreased": f"EM's log-likelihood fell by {fit.drop:.2g} nats a row between two steps before it settled.",
-        "non-finite": "EM met a step that is not finite.",
-    }.get(fit.verdict, f"EM {fit.verdict} after {fit.steps} steps.")
+    text = ending(fit.verdict, fit.steps, fit.drop)
     if fitted.refitted:
         text += " The figures are those of the fit to the training rows; the model kept goes on from it over all rows."
     elif len(fitted.heldout):
         text += " The model kept is the one fitted to the training rows."
     return {"status": fit.verdict, "text": text}
+
+
+def ending(status: str, steps: int, drop: float) -> str:
+    """How EM ended, in a sentence; `drop` is the largest fall of its log-likelihood, nats a row."""
+    return {
+        "converged": f"EM converged after {steps} steps.",
+        "ran out of steps": f"EM stopped after {steps} steps before it had converged.",
+        "decreased": f"EM's log-likelihood fell by {drop:.2g} nats a row between two steps before it settled.",
+        "non-finite": "EM met a step that is not finite.",
+        "streaming": f"Stepwise EM over chunks of rows, {steps} steps so far.",
+    }.get(status, f"EM {status} after {steps} steps.")
 
 
 def settings(job: Job) -> dict[str, Any]:
