@@ -16,8 +16,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # XLA's own choice makes steps of small networks up to a quarter faster, and takes 1.3 to 2.3 times as long to compile:
-# more than the training of a small table then saves. Decision 0015 has the figures.
-_ON_CPU = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
+# more than the training of a small table then saves. Steps of EM are as fast without the fusion emitters, which take
+# half of the memory of a fit to compile. Decision 0015 has the figures.
+_LEAN = {"xla_cpu_use_fusion_emitters": False}
+_SOON = {"xla_backend_optimization_level": 1, **_LEAN}
+
+
+def _options(ours: dict[str, Any]) -> dict[str, Any]:
+    """Those of the options that hold here: on CPUs, and where XLA_FLAGS says nothing."""
+    set_by_hand = os.environ.get("XLA_FLAGS", "")
+    left = {name: value for name, value in ours.items() if name not in set_by_hand}
+    return left if jax.default_backend() == "cpu" else {}
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -30,11 +39,29 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.cache
     def made() -> Any:  # at the first call: asking for the device while a module is imported would start it
-        set_by_hand = os.environ.get("XLA_FLAGS", "")
-        own = {name: value for name, value in _ON_CPU.items() if name not in set_by_hand}
-        options = own if jax.default_backend() == "cpu" else {}
         jit: Any = eqx.filter_jit  # which hands to `jax.jit` more than its types say
-        return jit(function, compiler_options=options)
+        return jit(function, compiler_options=_options(_SOON))
+
+    return _later(made, function)
+
+
+def compiled_lean(function: Callable[P, R], static: tuple[str, ...] = ()) -> Callable[P, R]:
+    """`jax.jit` of arrays, with arguments that are `static`, told to compile in little memory on a CPU.
+
+    >>> import jax.numpy as jnp
+    >>> print(compiled_lean(lambda x, *, n: x * n, ("n",))(jnp.ones(2), n=3))
+    [3. 3.]
+    """
+
+    @functools.cache
+    def made() -> Any:
+        return jax.jit(function, static_argnames=static, compiler_options=_options(_LEAN))
+
+    return _later(made, function)
+
+
+def _later(made: Callable[[], Any], function: Callable[P, R]) -> Callable[P, R]:
+    """The function as the program that `made` gives."""
 
     @functools.wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> R:

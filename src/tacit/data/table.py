@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tacit._errors import DataError, UsageError
+from tacit.data import fingerprint
 from tacit.data.columns import DEFAULT_TOKENS, DType, all_match, data_type, normalised
 from tacit.data.csv_text import CsvText, check_names, delimiter_of
 from tacit.data.findings import Finding
@@ -82,20 +82,7 @@ class Table:
 
     def fingerprint(self) -> str:
         """SHA-256 over names, types and cells: equal for equal content, whatever file format it came in."""
-        return fingerprint_of((name, self.column(name)) for name in self.names)
-
-
-def fingerprint_of(columns: Iterable[tuple[str, Any]]) -> str:
-    """SHA-256 over names, types and cells of columns."""
-    digest = hashlib.sha256()
-    for name, cells in columns:
-        digest.update(f"{name!r}:{cells.type}:{len(cells)};".encode())
-        digest.update(np.packbits(cells.is_valid().to_numpy(zero_copy_only=False)).tobytes())
-        if pa.types.is_floating(cells.type) or pa.types.is_integer(cells.type):
-            digest.update(np.ascontiguousarray(pc.fill_null(cells, 0).to_numpy(zero_copy_only=False)))
-        else:
-            digest.update(repr(cells.to_pylist()).encode())
-    return digest.hexdigest()
+        return fingerprint.of_columns((name, self.column(name)) for name in self.names)
 
 
 def read_table(

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Float
 
 from tacit._errors import UsageError
+from tacit.data import fingerprint
 from tacit.data.column import Column
 from tacit.data.schema import Schema
 from tacit.data.soundness import is_sound
-from tacit.data.table import fingerprint_of
 from tacit.distributions import Product
 from tacit.estimators._covariances import COVARIANCES, Covariance
 from tacit.estimators._units import Units
@@ -37,7 +36,6 @@ WHY = "a column of a GaussianMixture"
 
 def facts(X: Float[np.ndarray, "n d"], names: Sequence[str]) -> dict[str, Any]:
     """What a record says of the rows that were fitted: how many, holes, ranges and a fingerprint, but no row."""
-    cells = (pa.array(np.ascontiguousarray(column), from_pandas=True) for column in X.T)  # one at a time
     columns = [
         {
             "name": name,
@@ -53,7 +51,7 @@ def facts(X: Float[np.ndarray, "n d"], names: Sequence[str]) -> dict[str, Any]:
         "rows": len(X),
         "rows_train": len(X),
         "rows_heldout": 0,
-        "fingerprint": fingerprint_of(zip(names, cells, strict=True)),
+        "fingerprint": fingerprint.of_rows(X, names),
         "columns": columns,
     }
 

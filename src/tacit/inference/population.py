@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tacit._device import compiled_lean
 from tacit._typing import Key
 from tacit.distributions import AbstractExponentialFamily
 from tacit.inference import em
@@ -31,11 +32,11 @@ ROUNDING_LIMIT = 1e-9  # nats a row
 
 Adjust = Callable[[em.Population], em.Population]
 
-_run = jax.jit(em.run, static_argnames=("length", "precise"))
-_summarise = jax.jit(em.summarise, static_argnames="precise")
-_score = jax.jit(em.score, static_argnames="precise")
-_advance = jax.jit(em.advance, static_argnames="centred")
-_rounding = jax.jit(em.rounding)
+_run = compiled_lean(em.run, ("length", "precise"))
+_summarise = compiled_lean(em.summarise, ("precise",))
+_score = compiled_lean(em.score, ("precise",))
+_advance = compiled_lean(em.advance, ("centred",))
+_rounding = compiled_lean(em.rounding)
 
 
 class _Runner:

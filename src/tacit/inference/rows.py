@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from tacit._device import compiled_lean
 from tacit._typing import Array
 from tacit.distributions import Product
 from tacit.inference.tiles import map_rows
@@ -36,7 +37,7 @@ class _Row(NamedTuple):
 def _over_rows(answer: Callable[..., Any]) -> Callable[..., Any]:
     """Turn `answer(row, *extra)` into a compiled function of (model, y (n, d) with NaN for missing, *extra)."""
 
-    @jax.jit
+    @compiled_lean
     def over_tiles(model: FiniteMixture, y: Array, observed: Array, index: Array, extra: Any) -> Any:
         def tile(inputs: tuple[Array, Array, Array]) -> Any:
             pattern = inputs[1][0]
@@ -74,15 +75,15 @@ def log_densities(
     The same as `log_joints` with NaN in the other cells, without sorting rows by what they lack.
     """
     with jax.enable_x64(True):
-        placed = jax.tree.map(jnp.asarray, (model, np.asarray(y, float)))
+        model, rows = jax.tree.map(jnp.asarray, (model, np.asarray(y, float)))
         for start in range(0, len(patterns), PATTERNS):
             some = patterns[start : start + PATTERNS]
             size = 1 << (len(some) - 1).bit_length()  # few sizes, so that few programs are compiled
             filled = np.concatenate([some, np.repeat(some[-1:], size - len(some), axis=0)])
-            yield from np.asarray(_under(*placed, jnp.asarray(filled)))[: len(some)]
+            yield from np.asarray(_under(model, rows, jnp.asarray(filled)))[: len(some)]
 
 
-@jax.jit
+@compiled_lean
 def _under(model: FiniteMixture, y: Array, patterns: Array) -> Float[Array, "p n"]:
     def tile(pattern: Array) -> Array:
         marginal, left = model.marginal(pattern), jnp.where(pattern, y, 0.0)

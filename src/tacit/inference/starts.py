@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
+from tacit._device import compiled_lean
 from tacit._typing import Array, Key
 from tacit.distributions import AbstractExponentialFamily
 from tacit.inference.em import Population, Summary, maximise
@@ -133,7 +134,7 @@ def template(
     return Population(log_weights, jax.tree.map(lambda a: jnp.zeros((m, k, *a.shape)), family), weighting)
 
 
-@partial(jax.jit, static_argnames=("k", "method"))
+@partial(compiled_lean, static=("k", "method"))
 def start(
     key: Key,
     family: AbstractExponentialFamily,

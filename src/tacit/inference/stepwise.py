@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from tacit._device import compiled_lean
 from tacit.inference import em
 from tacit.inference.source import Source
 from tacit.inference.tiles import Tiles
@@ -15,7 +16,7 @@ from tacit.inference.tiles import Tiles
 FORGETTING = 0.7  # between 1/2 and 1: large forgets slowly, small follows quickly
 
 
-@jax.jit
+@compiled_lean
 def _about_zero(population: em.Population, tiles: Tiles) -> em.Summary:
     summary = em.summarise(population, tiles)
     if not em.is_centred(population, tiles, precise=False):
@@ -36,7 +37,7 @@ def expect(population: em.Population, source: Source) -> em.Summary:
     return total
 
 
-@jax.jit
+@compiled_lean
 def blend(past: em.Summary, chunk: em.Summary) -> em.Summary:
     """`S <- (1 - g) S + g s`, in averages a row, with `g = (w / W)^0.7`.
 
@@ -55,7 +56,7 @@ def blend(past: em.Summary, chunk: em.Summary) -> em.Summary:
     return jax.tree.map(average, past, chunk)._replace(weight=seen)
 
 
-@jax.jit
+@compiled_lean
 def maximise(population: em.Population, summary: em.Summary, regularise: Any) -> em.Population:
     """The parameters that are best under statistics about 0."""
     return em.maximise(population, summary, regularise, centred=False)
