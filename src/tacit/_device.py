@@ -23,10 +23,25 @@ _SOON = {"xla_backend_optimization_level": 1, **_LEAN}
 
 
 def _options(ours: dict[str, Any]) -> dict[str, Any]:
-    """Those of the options that hold here: on CPUs, and where XLA_FLAGS says nothing."""
+    """Those of the options that hold here: on CPUs, where XLA_FLAGS says nothing, and known to this release of XLA."""
+    if jax.default_backend() != "cpu":
+        return {}
     set_by_hand = os.environ.get("XLA_FLAGS", "")
-    left = {name: value for name, value in ours.items() if name not in set_by_hand}
-    return left if jax.default_backend() == "cpu" else {}
+    return {name: value for name, value in ours.items() if name not in set_by_hand and _is_known(name, value)}
+
+
+@functools.cache
+def _is_known(name: str, value: Any) -> bool:
+    """Whether XLA has an option of that name.
+
+    >>> _is_known("xla_cpu_use_fusion_emitters", False), _is_known("no_such_option", True)
+    (True, False)
+    """
+    try:
+        jax.jit(lambda: 0.0, compiler_options={name: value}).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -47,6 +62,8 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 def compiled_lean(function: Callable[P, R], static: tuple[str, ...] = ()) -> Callable[P, R]:
     """`jax.jit` of arrays, with arguments that are `static`, told to compile in little memory on a CPU.
+
+    It is a program of its own, and cannot be called while another one is traced. What XLA_FLAGS says goes before.
 
     >>> import jax.numpy as jnp
     >>> print(compiled_lean(lambda x, *, n: x * n, ("n",))(jnp.ones(2), n=3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unittest.mock
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import multivariate_normal
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
 import tacit
 from tacit import GaussianMixture, persistence
-from tacit._errors import ModelFileError, OutputError, UsageError
+from tacit._errors import DataError, ModelFileError, OutputError, UsageError
 from tacit.cli.app import app
 from tacit.data.table import read_table
 from tacit.workflow.model_file import load_model
+from tacit.workflow.table_mixture import TableMixture
 
 NAMES = ["a", "b", "c"]
 SETTINGS: dict[str, Any] = {"n_components": 2, "n_init": 2, "random_state": 3, "max_iter": 200}
@@ -58,8 +61,6 @@ def test_every_covariance_comes_back_exactly(kind: str, tmp_path: Path) -> None:
     assert again.bic(X) == fitted.bic(X)
     again.save(tmp_path / "again.tacit")
     assert (tmp_path / "again.tacit").read_bytes() == path.read_bytes()
-    table, _ = load_model(path)  # what the command line asks: the same density
-    assert_allclose(table.mixture.n_components, 2)
     scores = pd.DataFrame(X, columns=["x0", "x1", "x2"])
     scores.to_csv(tmp_path / "rows.csv", index=False)
     told = _run("score", str(path), str(tmp_path / "rows.csv"))["columns"]
@@ -104,7 +105,12 @@ def test_info_and_report_tell_what_the_fit_was(tmp_path: Path) -> None:
     written = CliRunner().invoke(app, ["report", path, "-o", str(page)])
     assert written.exit_code == 0, written.output
     assert "The components" in page.read_text()
-    assert "held-out" not in page.read_text().split("</header>")[0]
+    assert "held-out" not in page.read_text()
+    for more in (["latent"], ["impute", "--draws", "2"], ["report"]):
+        frame.head(5).to_csv(tmp_path / "few.csv", index=False)
+        out = str(tmp_path / f"{more[0]}.{'html' if more == ['report'] else 'csv'}")
+        asked = CliRunner().invoke(app, [more[0], path, str(tmp_path / "few.csv"), *more[1:], "-o", out])
+        assert asked.exit_code == 0, asked.output
     again = tacit.load(path)
     assert isinstance(again, GaussianMixture)
     assert (again.random_state, again.cv, again.n_components) == (None, 5, [1, 2])
@@ -123,9 +129,49 @@ def test_a_stream_counts_the_rows_of_all_chunks(tmp_path: Path) -> None:
     assert [column["missing"] for column in data["columns"]] == np.isnan(X).sum(axis=0).tolist()
     again = tacit.load(path)
     assert again.verdict_ == "streaming"
+    record = again.record_
+    assert (record["selection"]["table"], record["restarts"]) == ([], [])  # of its first chunk only
+    assert "each of 1 more" in record["verdict"]["text"]
+    with pytest.raises(UsageError, match="sums of a stream"):
+        again.partial_fit(X)
+    assert again.score(X) == fitted.score(X)
     fitted.fit(X)
     fitted.save(path, force=True)  # the file is of the last fit, not of an earlier one
     assert tacit.load(path).verdict_ == fitted.verdict_ != "streaming"
+    assert again.fit(X[:50]).record_["data"]["rows"] == 50
+
+
+def test_the_file_is_of_the_fit_whatever_came_after_it(tmp_path: Path) -> None:
+    frame = pd.DataFrame(_rows(), columns=NAMES)
+    path, other = tmp_path / "m.tacit", tmp_path / "other.tacit"
+    fitted = GaussianMixture(**SETTINGS).fit(frame)
+    fitted.save(path)
+    fitted.set_params(covariance_type="diag", reg_covar=0.5, n_components=9)
+    with pytest.raises(DataError):
+        fitted.fit(frame.assign(a=np.nan).rename(columns={"a": "z"}))
+    fitted._manifest = None
+    for late in (fitted, tacit.load(path).set_params(reg_covar=0.25)):
+        late.save(other, force=True)
+        again = tacit.load(other)
+        assert again.get_params() == GaussianMixture(**SETTINGS).get_params()
+        assert list(again.feature_names_in_) == NAMES
+        assert_array_equal(again.score_samples(frame), tacit.load(path).score_samples(frame))
+
+
+def test_cards_of_components_are_worked_out_in_closed_form() -> None:
+    fitted = GaussianMixture(**SETTINGS).fit(_rows())
+    for card in fitted.record_["components"]:
+        for standout in card["standouts"]:
+            j, k = int(standout["column"][1:]), card["index"] - 1
+            mean = fitted.weights_ @ fitted.means_[:, j]
+            spread = fitted.weights_ @ (fitted.covariances_[:, j, j] + (fitted.means_[:, j] - mean) ** 2)
+            assert standout["effect"] == pytest.approx((fitted.means_[k, j] - mean) / np.sqrt(spread), rel=1e-9)
+    assert sum(len(card["standouts"]) for card in fitted.record_["components"]) >= 4
+    wide = GaussianMixture(3, covariance_type="diag", n_init=1, max_iter=2, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        wide.fit(np.random.default_rng(0).normal(size=(50, 120)))
+    with unittest.mock.patch.object(TableMixture, "predict", side_effect=AssertionError):
+        assert len(wide.record_["components"]) == 3
 
 
 def test_files_that_are_not_such_a_mixture_are_refused(tmp_path: Path) -> None:
@@ -137,10 +183,12 @@ def test_files_that_are_not_such_a_mixture_are_refused(tmp_path: Path) -> None:
     kept = {key: value for key, value in found.items() if key not in ("format", "tacit", "class")}
     saved = kept["estimator"]
     for change in (
-        {"parameters": {**saved["parameters"], "covariance_type": "diag"}},
-        {"parameters": {**saved["parameters"], "covariance_type": "no such"}},
-        {"names": ["a"]},
-        {"n_iter": None},
+        *({"parameters": {**saved["parameters"], "covariance_type": kind}} for kind in ("diag", "tied", "no such")),
+        *({"parameters": {**saved["parameters"], "reg_covar": value}} for value in ("foo", 0.5, -1)),
+        {"parameters": {**saved["parameters"], "n_components": "seven"}},
+        *({"n_iter": value} for value in (None, 1.5, True, "12")),
+        {"named": "yes"},
+        {"total": "many"},
     ):
         persistence.save(model, forged, manifest={**kept, "estimator": {**saved, **change}}, force=True)
         with pytest.raises(ModelFileError, match="damaged"):
@@ -149,7 +197,7 @@ def test_files_that_are_not_such_a_mixture_are_refused(tmp_path: Path) -> None:
 
 def test_columns_that_no_file_can_hold_are_refused(tmp_path: Path) -> None:
     X = np.random.default_rng(0).normal(size=(50, 2))
-    fitted = GaussianMixture().fit(pd.DataFrame(X, columns=["a", ""]))
+    fitted = GaussianMixture().fit(pd.DataFrame(X, columns=["a", "\t"]))
     with pytest.raises(UsageError, match="each column a name of its own"):
         fitted.save(tmp_path / "m.tacit")
     assert not list(tmp_path.iterdir())

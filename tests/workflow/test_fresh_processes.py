@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FIT = """
@@ -30,6 +31,9 @@ for name, fit in {
 short = tacit.VAE(1, **small).fit(X).score(X)
 sys.modules["tacit.training.train"].LONG = 0.0  # the other program
 print(short, tacit.VAE(1, **small).fit(X).score(X))
+rows = np.c_[X["a"], X["b"]]
+mixture = tacit.GaussianMixture(2, n_init=2, random_state=0).fit(rows)  # by the programs that users have
+print(mixture.score(rows), mixture.partial_fit(rows).partial_fit(rows).score(rows))
 """
 LOAD = """
 import sys
@@ -54,8 +58,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
 
 
 def test_both_compilations_train_the_same_model(files: tuple[Path, list[float]]) -> None:
-    short, long = files[1]
+    short, long, whole, stream = files[1]
     assert short == pytest.approx(long, rel=1e-3)
+    assert np.isfinite([whole, stream]).all()
 
 
 @pytest.mark.parametrize(

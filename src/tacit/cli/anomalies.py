@@ -72,6 +72,5 @@ def command(
     flagged = int(np.sum(columns["flagged"]))
     columns = {"row": places + 1, **with_kept(table, options.listed(keep), columns, places)}
     write_result("anomalies", columns, output, force=force, as_json=as_json, rows=len(events), flagged=flagged)
-    known = not deep and len(fitted.calibration) > 2
-    those = "training rows" if known else "rows that the model draws"
+    those = "training rows" if not deep and fitted.calibrated else "rows that the model draws"
     note(f"{flagged} of {len(events):,} rows are as odd as the oddest {rate:.3g} of the {those}")

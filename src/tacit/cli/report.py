@@ -43,7 +43,7 @@ def command(model: str, data: str | None, output: str, show_rows: bool, force: b
     if data is not None:
         _, rows = read_rows(data, fitted.schema, "any", getattr(fitted, "covariates", None), roles=True)
     with reading_manifest(model):
-        seed, images = int(manifest["record"]["settings"]["seed"]), bool(manifest["record"].get("image"))
+        seed, images = int(manifest["record"]["settings"].get("seed", 0)), bool(manifest["record"].get("image"))
     if show_rows and (rows is None or not images):
         mend = "Give DATA, and a model that was fitted with --image."
         raise UsageError("rows are shown as images.", where="--show-rows", mend=mend)

@@ -1,4 +1,4 @@
-"""Fingerprints of tables: equal for equal content, whatever it came in."""
+"""Fingerprints of tables: equal for equal names, types and cells, in whatever file or frame they came."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def of_columns(columns: Iterable[tuple[str, Any]]) -> str:
 
 
 def of_rows(X: Float[np.ndarray, "n d"], names: Sequence[str]) -> str:
-    """That of the same columns as Arrow, NaN as null, without a copy of a whole column.
+    """That of the rows as Arrow columns of floats, NaN as null, without a copy of a whole column.
 
     >>> of_rows(np.array([[1.5], [np.nan]]), ["a"]) == of_columns([("a", pa.array([1.5, None]))])
     True

@@ -90,6 +90,13 @@ class MultivariateNormal(AbstractExponentialFamily, AbstractReparameterised):
         present = jnp.diag(observed.astype(remaining.dtype))  # present columns are independent of the rest
         return self.from_covariance(self.loc + regression @ self.centre(y, observed), remaining + present)
 
+    def moments_given(
+        self, y: Float[Array, " d"], observed: Bool[Array, " d"]
+    ) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
+        """Mean and variance of each missing column given the present ones; a present one is its value, and 0."""
+        regression, remaining = self._regression(observed, self.marginal(observed)._precision())
+        return self.loc + regression @ self.centre(y, observed), jnp.diagonal(remaining)
+
     def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
         white = inverse_lower(self.scale_tril) @ (y - self.loc)
         return -0.5 * (white @ white + self.n_columns * LOG_2PI) - jnp.trace(self.raw)

@@ -132,6 +132,9 @@ class Tied(Full):
     def shape(self, k: int, d: int) -> tuple[int, ...]:
         return d, d
 
+    def of_full(self, stack: MultivariateNormal) -> AbstractExponentialFamily:
+        return self.family(stack.loc, np.broadcast_to(stack.raw[:1], stack.raw.shape).copy())
+
     def publish(self, stack: Any, scale: Float[np.ndarray, " d"]) -> Published:
         return Published(*(array[0] for array in super().publish(jax.tree.map(lambda a: a[:1], stack), scale)))
 

@@ -31,7 +31,7 @@ _COUNT = Interval(Integral, 1, None, closed="left")
 
 LATENT: dict[str, list[Any]] = {
     "likelihood": [StrOptions(set(LIKELIHOODS))],
-    "scale": [StrOptions(set(get_args(Scale)) - {"sigmoid"})],  # that is a preset
+    "scale": [StrOptions(set(get_args(Scale)) - {"sigmoid", "full"})],  # the first is a preset
     "scale_floor": [_POSITIVE],
     "beta": [_NOT_NEGATIVE],
     "free_bits": [_NOT_NEGATIVE],

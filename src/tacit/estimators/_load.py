@@ -26,10 +26,11 @@ def load(path: str | os.PathLike[str]) -> Loaded:
     """The estimator of a model file, saved by `save` or by the command line, ready to be asked.
 
     `record_` says what is known of the fit. Not in the file are: of a `GaussianMixture`, `selection_`, `restarts_`,
-    all but the last of `lower_bounds_`, and splits or a state of random numbers that were parameters; of a `Mixture`,
-    `fitted_`, `selection_`, `restarts_` and `findings_`; of a `ConditionalMixture`, `findings_` and the model that
-    `compare_exact` trained; of a `LinearGaussian`, `fitted_` and `bounds_`; of a `DiscreteVAE` or `VAE`, `findings_`,
-    all but 200 points of `history_` and all but 64 latents of `kl_per_latent_` and `usage_`.
+    all but the last of `lower_bounds_`, splits or a state of random numbers that were parameters, and the sums of a
+    stream, which cannot go on; of a `Mixture`, `fitted_`, `selection_`, `restarts_` and `findings_`; of a
+    `ConditionalMixture`, `findings_` and the model that `compare_exact` trained; of a `LinearGaussian`, `fitted_` and
+    `bounds_`; of a `DiscreteVAE` or `VAE`, `findings_`, all but 200 points of `history_` and all but 64 latents of
+    `kl_per_latent_` and `usage_`.
 
     Raises `ModelFileError` where it is missing, damaged, newer, or holds something else.
     """

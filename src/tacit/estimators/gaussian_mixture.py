@@ -28,7 +28,16 @@ from tacit.estimators._checks import check_rows, training_rows
 from tacit.estimators._covariances import COVARIANCES, Covariance
 from tacit.estimators._density import DensityEstimator
 from tacit.estimators._given import Given
-from tacit.estimators._mixture_file import facts, manifest_of, parts_of, table_of, with_chunk
+from tacit.estimators._mixture_file import (
+    STREAMING,
+    Fitted,
+    fitted,
+    manifest_of,
+    of_manifest,
+    parts_of,
+    table_of,
+    with_chunk,
+)
 from tacit.estimators._parameters import GAUSSIAN_MIXTURE
 from tacit.estimators._units import Units
 from tacit.evaluation.selection import Selection
@@ -70,7 +79,7 @@ class GaussianMixture(DensityEstimator):
         selection_: how it was chosen: every candidate with its cross-validated log-likelihood, AIC, BIC and ICL.
         restarts_: one dict a start: start, k, stage, log_likelihood (total, nats), iterations, verdict.
         verdict_: converged, ran out of steps or decreased; streaming after a second `partial_fit`.
-        findings_: what a person should know about the data and the fit.
+        findings_: what a person should know about the data and the fit; record_: the fit as plain JSON values.
 
     Raises `DataError` and `UsageError` (both ValueErrors) for rows and settings it cannot use, and `FitError` where
     every start collapses. Source: Dempster, Laird and Rubin 1977; missing cells, Little and Rubin 2002, ch. 11.
@@ -88,6 +97,7 @@ class GaussianMixture(DensityEstimator):
     lower_bound_: float
     lower_bounds_: list[float]
     covariances_: np.ndarray
+    _fitted: Fitted
     _manifest: dict[str, Any] | None
 
     def __init__(
@@ -148,7 +158,7 @@ class GaussianMixture(DensityEstimator):
             rows = _training.Rows(X, weight, units)
             chosen = self._first_fit(rows, kind, ks, settings)
         self._kind, self._units, self._stream = kind, rows.units, None
-        self._facts, self._total = facts(X, self._table_names()), rows.total
+        self._fitted = fitted(self, X, rows.total)
         self._record(chosen, rows)
         self._report()
         return self
@@ -168,6 +178,7 @@ class GaussianMixture(DensityEstimator):
         the step. Source: Cappe and Moulines 2009.
         """
         if getattr(self, "_stream", None) is None:
+            self._check_anew()
             if not isinstance(self.n_components, Integral):
                 raise UsageError("partial_fit needs a number.", where="n_components", mend="Give n_components=3, say.")
             self.fit(X, sample_weight=sample_weight)
@@ -176,7 +187,7 @@ class GaussianMixture(DensityEstimator):
         model, self._stream, self.lower_bound_ = self._absorb(X, sample_weight)
         self.lower_bounds_.append(self.lower_bound_)
         self.n_iter_ += 1
-        self.verdict_, self.converged_ = "streaming", False
+        self.verdict_, self.converged_ = STREAMING, False
         self._publish(model)
         return self
 
@@ -184,14 +195,31 @@ class GaussianMixture(DensityEstimator):
         """Write a model file, which `tacit.load` and the command line read; it holds no rows.
 
         To the command line it is a mixture over real columns (x0, x1, ... where the rows had no names), so that any
-        column can be asked given any others. Raises `OutputError` where the file exists (without `force`) or cannot
-        be written; the old file stays then.
+        column can be asked given any others; it holds a matrix a component, also of "diag" and "spherical". Parameters
+        are those of the fit; splits and a state of random numbers are not kept, nor the sums of a stream. Raises
+        `OutputError` where the file exists (without `force`) or cannot be written, and the old file stays then, and
+        `UsageError` where a column has a blank name.
         """
+        persistence.save(self._table, path, manifest=self._described, force=force)
+
+    @property
+    def record_(self) -> dict[str, Any]:
+        """The fit as plain JSON values, which `tacit report` reads."""
+        record: dict[str, Any] = self._described["record"]
+        return record
+
+    @property
+    def _table(self) -> TableMixture:
         check_is_fitted(self)
-        floor = float(np.sqrt(self.reg_covar))
-        table = table_of(self._model, self._kind, self._units, self._table_names(), floor)
-        manifest = self._manifest or manifest_of(self, table)
-        persistence.save(table, path, manifest=manifest, force=force)
+        return table_of(self._model, self._kind, self._units, self._fitted.names, self._fitted.floor)
+
+    @property
+    def _described(self) -> dict[str, Any]:
+        """The manifest of its file."""
+        table = self._table
+        if self._manifest is None:
+            self._manifest = manifest_of(self, table)
+        return self._manifest
 
     def score_samples(self, X: Any) -> Float[np.ndarray, " n"]:
         """Log density of the present cells of every row (n,), in nats; of a row with none, 0."""
@@ -243,6 +271,12 @@ class GaussianMixture(DensityEstimator):
     def _n_parameters(self) -> int:
         return self._model.n_parameters()
 
+    def _check_anew(self) -> None:
+        """Raise `UsageError` where a stream would begin anew that came from a file without its sums."""
+        if getattr(self, "verdict_", None) == STREAMING:
+            mend = "Call fit first, or partial_fit of a new estimator."
+            raise UsageError("a model file does not keep the sums of a stream.", where="partial_fit", mend=mend)
+
     def _check_warm_start(self, ks: list[int], d: int, kind: Covariance) -> None:
         if ks != [self.n_components_] or d != self.means_.shape[1] or kind is not self._kind:
             raise UsageError("the last fit has another shape.", where="warm_start", mend="Set warm_start=False.")
@@ -282,11 +316,6 @@ class GaussianMixture(DensityEstimator):
         names = getattr(self, "feature_names_in_", None)
         return [f"column {j}" for j in range(self.n_features_in_)] if names is None else list(names)
 
-    def _table_names(self) -> list[str]:
-        """Names as a table has them."""
-        names = getattr(self, "feature_names_in_", None)
-        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(map(str, names))
-
     def _record(self, chosen: Selection, rows: _training.Rows) -> None:
         """Set the fitted attributes."""
         fit, starts = chosen.fit, chosen.candidate.starts
@@ -322,7 +351,7 @@ class GaussianMixture(DensityEstimator):
         floor = self._floor(self._units)
         model, stream, bound = _training.absorb(rows, self._kind, self._model, floor, self._stream)
         if self._stream is not None:
-            self._facts, self._total = with_chunk(self._facts, X), self._total + rows.total
+            self._fitted = with_chunk(self._fitted, X, rows.total)
         return model, stream, bound + _mean(rows.offset(), weight)
 
     def _log_joints(self, X: Any) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, " n"]]:
@@ -353,22 +382,23 @@ class GaussianMixture(DensityEstimator):
 
 def from_file(table: TableMixture, found: dict[str, Any]) -> GaussianMixture:
     """The estimator of a model file's model and manifest; raises what a manifest that is not one of ours raises."""
-    saved, record = found["estimator"], found["record"]
-    names, d = saved["names"], len(table.schema.columns)
-    mixture = GaussianMixture(**saved["parameters"])
+    of_fit, saved, record = of_manifest(found), found["estimator"], found["record"]
+    mixture = GaussianMixture(**of_fit.parameters)
+    mixture._validate_params()
     model, mixture._kind, mixture._units = parts_of(table, mixture.covariance_type)
-    if names is not None:
-        mixture.feature_names_in_ = np.array(names, dtype=object)
-    mixture.n_features_in_, mixture._stream = d, None
-    if tuple(mixture._table_names()) != table.schema.names:
-        raise ValueError(names)
-    mixture.n_iter_, mixture.lower_bound_ = int(saved["n_iter"]), float(saved["lower_bound"])
+    if of_fit.names != table.schema.names or of_fit.floor != table.schema.columns[0].floor:
+        raise ValueError(of_fit.names)
+    mixture._fitted, mixture._stream, mixture.n_features_in_ = of_fit, None, len(of_fit.names)
+    if of_fit.named:
+        mixture.feature_names_in_ = np.array(of_fit.names, dtype=object)
+    mixture.n_iter_, mixture.lower_bound_ = saved["n_iter"], float(saved["lower_bound"])
     mixture.lower_bounds_ = [mixture.lower_bound_]
     mixture.findings_ = [Finding(**told) for told in record["warnings"]]
     mixture.verdict_ = record["verdict"]["status"]
+    if type(mixture.n_iter_) is not int or type(mixture.verdict_) is not str:
+        raise TypeError(mixture.n_iter_, mixture.verdict_)
     mixture.converged_ = mixture.verdict_ == "converged"
     mixture._publish(model)
-    mixture.record_ = record
     mixture._manifest = {key: value for key, value in found.items() if key not in ("format", "tacit", "class")}
     return mixture
 

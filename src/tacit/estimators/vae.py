@@ -56,8 +56,10 @@ class VAE(  # type: ignore[misc]  # `evaluate` gives several figures
             "log-normal", "poisson", "categorical".
         scale: s.d. of real columns given z. "shared": one a column, at the end the root of the residual variance, its
             closed-form best; "floored": by the network, at least `scale_floor`; "fixed": the column's own unit, not
-            learned; "network": by the network without a floor, which may shrink onto rows without limit (warned of).
-        scale_floor: least s.d. of a real column given z, in units near its own s.d.
+            learned; "network": by the network without a floor, which may shrink onto rows without limit (warned of);
+            "full": the network gives real columns, 32 at most, a covariance: the Cholesky factor of one, floored.
+        scale_floor: least s.d. of a real column given z, in units near its own s.d.; with a full covariance given the
+            columns before it too, and at least .03.
         objective: "elbo" or "iwae"; kl: of the ELBO "closed", "sampled" or "auto" (closed where it can be; sampled with
             sticking the landing).
         gradient: "pathwise", "sticking-the-landing" (ELBO, its KL sampled), "doubly-reparameterised" (iwae),
@@ -104,6 +106,7 @@ class VAE(  # type: ignore[misc]  # `evaluate` gives several figures
         "prior": [StrOptions({"normal", "mixture"})],
         "prior_components": [Interval(Integral, 1, None, closed="left")],
         **LATENT,
+        "scale": [StrOptions({"shared", "floored", "fixed", "network", "full"})],
         "preset": [StrOptions({"fast", "founding"}), None],
     }
 

@@ -2,7 +2,7 @@
 
 from tacit.models.autoregressive import Autoregressive, Observed, without_latent
 from tacit.models.autoregressive_table import AutoregressiveDecoder, AutoregressiveTable
-from tacit.models.columns import ColumnFamily, NormalColumns, SigmoidColumns
+from tacit.models.columns import ColumnFamily, FullNormalColumns, NormalColumns, SigmoidColumns
 from tacit.models.components import (
     BernoulliFamily,
     CategoricalFamily,
@@ -50,6 +50,7 @@ __all__ = [
     "Expert",
     "FiniteMixture",
     "FullFamily",
+    "FullNormalColumns",
     "FullNormalLatent",
     "Gate",
     "ImageReader",

@@ -15,10 +15,13 @@ from tacit.distributions import (
     Bernoulli,
     CategoricalColumn,
     DiagonalNormal,
+    MultivariateNormal,
     Poisson,
     Product,
 )
 from tacit.networks import Fixed
+
+WIDEST = 10.0  # scale that a network gives a column beside others, in its own
 
 
 class NormalColumns(eqx.Module):
@@ -60,6 +63,36 @@ class SigmoidColumns(NormalColumns):
 
     def __call__(self, raw: Float[Array, " w"]) -> DiagonalNormal:
         return DiagonalNormal(jax.nn.sigmoid(raw[: self.d]), 0.5 * jax.nn.sigmoid(raw[self.d :]))
+
+
+class FullNormalColumns(NormalColumns):
+    """d normals that vary together: the network gives d means, d scales and d (d - 1) / 2 slopes.
+
+    Row i of the Cholesky factor L of their covariance is `s_i (b_i, 1) / sqrt(1 + |b_i|^2)`, with slopes b_i on the
+    columns before i and `1 / s_i = exp(-raw) + 1 / WIDEST`, and `floor` is added to its diagonal: the scale of i given
+    those before it. So a column's scale does not depend on its slopes, and the inverse of L is of the slopes' size.
+
+    >>> columns = FullNormalColumns(Fixed(jnp.full(2, 0.1)), None)
+    >>> columns.width
+    5
+    >>> print(columns(jnp.array([0.0, 0.0, 0.1054, 0.1054, 0.75])).scale_tril.round(1))
+    [[1.1 0. ]
+     [0.6 0.9]]
+    """
+
+    @property
+    def width(self) -> int:
+        """How many numbers the network gives."""
+        return self.d + self.d * (self.d + 1) // 2
+
+    def __call__(self, raw: Float[Array, " w"]) -> MultivariateNormal:  # type: ignore[override]
+        loc, above, below = jnp.split(raw, (self.d, 2 * self.d))
+        log_scale = -jnp.logaddexp(-above, -jnp.log(WIDEST))
+        rows, columns = jnp.tril_indices(self.d, -1)
+        slopes = jnp.zeros((self.d, self.d), raw.dtype).at[rows, columns].set(below)
+        alone = log_scale - 0.5 * jnp.log1p(jnp.sum(slopes**2, axis=1))
+        diagonal = jnp.logaddexp(alone, jnp.log(self.floor.value))
+        return MultivariateNormal(loc, jnp.exp(alone)[:, None] * slopes + jnp.diag(diagonal))
 
 
 class ColumnFamily(eqx.Module):

@@ -34,7 +34,7 @@ _SEED = 2
 class _Surprises(AbstractOfRow):
     """`log p(row less a column) - log p(row)` of every column, (columns,), by the same draws for all of them.
 
-    With weights w of the whole row: `p(rest) = mean w / p(column | z)`.
+    With weights w of the whole row: `p(rest) = mean w / p(column | rest, z)`.
     """
 
     places: tuple[tuple[int, ...], ...]  # of every column in the event
@@ -49,8 +49,8 @@ class _Surprises(AbstractOfRow):
         def columns(inputs: tuple[Array, Array]) -> Array:
             z, log_w = inputs
             likelihood: Any = model.likelihood((z, context))
-            of_column = jax.vmap(lambda only: likelihood.log_prob(jnp.where(only, y, 0.0), only))(own)
-            return log_w - of_column
+            rest = jax.vmap(lambda only: likelihood.log_prob(jnp.where(seen & ~only, y, 0.0), seen & ~only))(own)
+            return log_w + rest - likelihood.log_prob(y, seen)
 
         at_once = max(1, min(16, _NUMBERS // (TILE * own.size)))
         rest = jax.nn.logsumexp(jax.lax.map(columns, (events, log_w), batch_size=at_once), axis=0)

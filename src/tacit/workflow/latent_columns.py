@@ -10,15 +10,19 @@ from jaxtyping import Float
 from scipy.special import logit
 
 from tacit._device import placed
+from tacit._errors import UsageError
 from tacit.data.schema import Schema
-from tacit.models import ColumnFamily, ColumnInputs, NormalColumns, SigmoidColumns
+from tacit.models import ColumnFamily, ColumnInputs, FullNormalColumns, NormalColumns, SigmoidColumns
 from tacit.networks import Fixed
 
-Scale = Literal["shared", "floored", "network", "fixed", "sigmoid"]
+Scale = Literal["shared", "floored", "network", "fixed", "full", "sigmoid"]
 """Of real columns given the latent: one a column for all rows; by the network, above a floor; by the network alone,
-which may shrink without limit; one of the schema's scales, unlearned; the founding note's, where the logarithm of the
+which may shrink without limit; one of the schema's scales, unlearned; by the network, which gives the columns a
+covariance; the founding note's, where the logarithm of the
 variance, and the mean, are sigmoids."""
 
+MOST_TOGETHER = 32  # columns whose covariance a network gives
+LEAST_TOGETHER = 0.03  # scale of one given those before it, in its own: covariances are factored in single precision
 _TINY = 1e-30
 _INSIDE = 0.02  # how far within their range sigmoids start
 
@@ -26,7 +30,10 @@ _INSIDE = 0.02  # how far within their range sigmoids start
 def column_family(
     schema: Schema, y: Float[np.ndarray, "n d"], weight: Float[np.ndarray, " n"], scale: Scale, floor: float
 ) -> ColumnFamily:
-    """The families of the modelled columns; y holds NaN where a cell is missing."""
+    """The families of the modelled columns; y holds NaN where a cell is missing.
+
+    Raises `UsageError` for more real columns than a covariance is for.
+    """
     layout = schema.layout
     normal = None
     if layout.normal:
@@ -41,6 +48,9 @@ def column_family(
         elif scale == "network":
             least = np.full(len(columns), _TINY)
         normal = NormalColumns(Fixed(placed(least, jnp.float32)), shared)
+        if scale == "full":
+            _check_few(len(columns))
+            normal = FullNormalColumns(Fixed(placed(np.maximum(least, LEAST_TOGETHER), jnp.float32)), None)
         if scale == "sigmoid":
             normal = SigmoidColumns(Fixed(jnp.ones(len(columns))), None)
     log_means = None
@@ -49,6 +59,13 @@ def column_family(
         log_means = Fixed(placed(np.log(np.maximum(means, 1e-3)), jnp.float32))
     levels = tuple(size for _, size in layout.categorical)
     return ColumnFamily(normal, len(layout.bernoulli), levels, log_means)
+
+
+def _check_few(d: int) -> None:
+    """Raise `UsageError` for more columns than a covariance is for."""
+    if d > MOST_TOGETHER:
+        what = f"a network gives a covariance of {MOST_TOGETHER} real columns at most, and these are {d}."
+        raise UsageError(what, where="scale", mend="Use scale='shared' or 'floored', and more latents.")
 
 
 def column_inputs(schema: Schema, y: Float[np.ndarray, "n d"], weight: Float[np.ndarray, " n"]) -> ColumnInputs:
@@ -77,6 +94,7 @@ def marginal_numbers(
         parts.append(means)
         if family.normal.log_scale is None:
             parts.append(spread)
+        parts.append(np.zeros(family.normal.width - sum(map(len, parts))))  # entries below a diagonal
     parts += [log_odds(schema, y, weight), *log_shares(schema, y, weight), np.zeros(family.n_counts)]
     return np.concatenate(parts)
 

@@ -27,6 +27,7 @@ from tacit.models import (
     ColumnFamily,
     ColumnInputs,
     Decoder,
+    FullNormalColumns,
     FullNormalLatent,
     ImageReader,
     ImageWriter,
@@ -49,7 +50,8 @@ from tacit.workflow.table_mixture import family
 LATENTS = (BernoulliLatent, CategoricalLatent, CategoricalsLatent, NormalLatent, FullNormalLatent)
 
 register(
-    *(LatentTable, LatentModel, Prior, Decoder, Recognition, ColumnFamily, ColumnInputs, NormalColumns, SigmoidColumns),
+    *(LatentTable, LatentModel, Prior, Decoder, Recognition, ColumnFamily, ColumnInputs),
+    *(NormalColumns, FullNormalColumns, SigmoidColumns),
     *LATENTS,
     *(Autoregressive, AutoregressiveDecoder, AutoregressiveTable, MixturePrior, MADE, Dense, Linear, Fixed),
     *(ImageReader, ImageWriter, Shift, PatchEncoder, PatchDecoder, Mixer),
@@ -150,13 +152,13 @@ def _fits(model: LatentTable) -> bool:
     if ordered:
         floors = np.asarray(model.model.likelihood.columns.floor.value)  # type: ignore[attr-defined]
         return shaped and _ordered_as(model.schema, likelihood) and found.shape == (width,) and bool(np.all(floors > 0))
-    expected = family(model.schema, independent=True)
+    decoder: Any = model.model.likelihood
+    floors = decoder.family.normal
+    expected = family(model.schema, independent=not isinstance(floors, FullNormalColumns))
     blocks = likelihood.blocks if hasattr(likelihood, "blocks") else (likelihood,)
     alike = [type(a) is type(b) and a.n_columns == b.n_columns for a, b in zip(blocks, expected.blocks, strict=True)]
     numbers = [leaf.shape for block in blocks for leaf in jax.tree.leaves(block)]
     wanted = [leaf.shape for block in expected.blocks for leaf in jax.tree.leaves(block)]
-    decoder: Any = model.model.likelihood
-    floors = decoder.family.normal
     return shaped and all(alike) and numbers == wanted and (floors is None or bool(np.all(floors.floor.value > 0)))
 
 

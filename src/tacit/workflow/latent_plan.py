@@ -29,8 +29,10 @@ from tacit.models import (
     CategoricalsLatent,
     ColumnFamily,
     ColumnInputs,
+    FullNormalLatent,
     LatentModel,
     MixturePrior,
+    NormalLatent,
     Prior,
     Recognition,
 )
@@ -151,6 +153,12 @@ class LatentPlan:
         check_network(self.network, self.image)
         if self.network == "patches" and self.founding:
             raise UsageError("the founding decoder is linear in z.", where="network", mend="Use network='dense'.")
+        if self.scale == "full" and not isinstance(self.latent, NormalLatent | FullNormalLatent):
+            what = "columns that vary together given z are those of continuous latents."
+            raise UsageError(what, where="scale", mend="Use VAE, or scale='shared' and more latents.")
+        if self.scale == "full" and self.network == "patches":
+            what = "a network of patches gives each pixel numbers of its own, and no covariance."
+            raise UsageError(what, where="network", mend="Use network='dense', or scale='shared'.")
         if self.decoder == "autoregressive" and self.network == "patches":
             what = "columns one after the other are read by a masked dense network."
             raise UsageError(what, where="decoder", mend="Use network='auto' or 'dense'.")
@@ -178,7 +186,8 @@ class LatentPlan:
         family = column_family(schema, y, weight, self.scale, self.scale_floor)
         bias = placed(marginal_numbers(schema, family, y, weight), jnp.float32)
         inputs = column_inputs(schema, y, weight)
-        patched = takes_patches(self.network, self.image, family, len(schema.names)) and not self.founding
+        patched = takes_patches(self.network, self.image, family, len(schema.names))
+        patched &= self.scale not in ("sigmoid", "full")
         build = compiled(self._networks)
         model, posterior = build(key, family, inputs, bias, n_covariates, patched)
         if self.decoder == "autoregressive":

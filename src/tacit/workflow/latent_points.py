@@ -7,13 +7,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from tacit._typing import Array
 from tacit.data.column import Column
 from tacit.data.decode import decode
 from tacit.data.schema import Schema
-from tacit.distributions import AbstractDistribution, Bernoulli, CategoricalColumn, DiagonalNormal, Product
+from tacit.distributions import (
+    AbstractDistribution,
+    Bernoulli,
+    CategoricalColumn,
+    DiagonalNormal,
+    MultivariateNormal,
+    Product,
+)
 from tacit.workflow.latent_rows import BITS
 
 
@@ -24,11 +31,31 @@ def moments(family: AbstractDistribution) -> Float[Array, " m"]:
 
 
 def _moments(block: Any) -> Array:
-    if isinstance(block, DiagonalNormal):
+    if isinstance(block, DiagonalNormal | MultivariateNormal):
         return block.loc
     if isinstance(block, Bernoulli):
         return block.probs
     return jax.nn.softmax(block.logits) if isinstance(block, CategoricalColumn) else block.rate
+
+
+def one_by_one(
+    family: AbstractDistribution, y: Float[Array, " d"], observed: Bool[Array, " d"] | None
+) -> AbstractDistribution:
+    """The family with every real column by itself: missing ones given those present, and present ones unconditionally.
+
+    Only normals that vary together are changed by that; y holds 0 in missing cells.
+    """
+    normal, *others = family.blocks if isinstance(family, Product) else (family,)
+    if not isinstance(normal, MultivariateNormal):
+        return family
+    loc, variance = normal.loc, normal.variance
+    if observed is not None:
+        seen = observed[: normal.n_columns]
+        given, left = normal.moments_given(y[: normal.n_columns], seen)
+        loc, variance = jnp.where(seen, loc, given), jnp.where(seen, variance, left)
+    least = jnp.exp(2 * jnp.diagonal(normal.raw))  # of each column given all before it; rounding may take it lower
+    alone = DiagonalNormal(loc, 0.5 * jnp.log(jnp.maximum(variance, 1e-3 * least)))
+    return Product((alone, *others)) if others else alone
 
 
 def best_columns(schema: Schema, found: Float[np.ndarray, "n m"]) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ from tacit._device import compiled, placed
 from tacit._typing import Array
 from tacit.data.encode import Rows
 from tacit.data.findings import Finding
+from tacit.distributions import MultivariateNormal
 from tacit.inference.procedure import evidence
 from tacit.models import LatentModel
 from tacit.networks import Fixed
@@ -111,7 +112,8 @@ def _means(table: LatentTable, rows: Rows) -> np.ndarray:
 def _scales(model: LatentModel, z: Array, x: Array | None) -> Array:
     def at(z: Array, x: Any) -> Array:
         likelihood: Any = model.likelihood((z, model.context(x)))
-        return likelihood.blocks[0].log_scale if hasattr(likelihood, "blocks") else likelihood.log_scale
+        normal = likelihood.blocks[0] if hasattr(likelihood, "blocks") else likelihood
+        return jnp.diagonal(normal.raw) if isinstance(normal, MultivariateNormal) else normal.log_scale
 
     return jax.vmap(at)(z, x)
 

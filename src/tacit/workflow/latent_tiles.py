@@ -62,9 +62,14 @@ def latent_moments(model: LatentModel, events: Array, x: Array | None) -> Array:
 
 
 @compiled
-def drawn(model: LatentModel, keys: Array, events: Array, x: Array | None) -> Array:
-    """A row drawn at each latent event with its covariates."""
-    return jax.vmap(lambda key, z, x: model.likelihood((z, model.context(x))).sample(key))(keys, events, x)
+def drawn(model: LatentModel, keys: Array, events: Array, x: Any, y: Array, observed: Any) -> Array:
+    """A row drawn at each latent event with its covariates and given its present cells, which may come out changed."""
+
+    def row(key: Array, z: Array, x: Any, y: Array, observed: Any) -> Array:
+        family: Any = model.likelihood((z, model.context(x)))
+        return (family if observed is None else family.given(y, observed)).sample(key)
+
+    return jax.vmap(row)(keys, events, x, y, observed)
 
 
 @compiled

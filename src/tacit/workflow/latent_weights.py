@@ -16,7 +16,7 @@ from tacit.data.batch import Batch
 from tacit.evaluation.rows import AbstractOfRow, over_rows
 from tacit.inference.procedure import evidence
 from tacit.models import LatentModel
-from tacit.workflow.latent_points import moments
+from tacit.workflow.latent_points import moments, one_by_one
 
 DRAWS = 1024  # of z a row, for what is asked of one column given others
 CHUNK = 64  # draws of a row at once
@@ -25,7 +25,7 @@ FAR = 1e30  # the largest number, in single precision
 
 
 class Reading(eqx.Module):
-    """What is kept of the columns' family at a point of z, as numbers (m,)."""
+    """What is kept of the columns' family at a point of z, as numbers (m,): of `one_by_one` columns."""
 
     @abc.abstractmethod
     def __call__(self, family: Any) -> Float[Array, " m"]:
@@ -71,7 +71,7 @@ class WeightedDraws(AbstractOfRow):
             family = model.likelihood((z, context))
             likelihood: Any = model.log_likelihood(z, context, y, observed)
             log_w = jnp.where(empty, 0.0, likelihood + log_p - log_m)
-            return log_w, self.read(family), z if self.keep_events else None
+            return log_w, self.read(one_by_one(family, y, observed)), z if self.keep_events else None
 
         keys = jax.random.split(key, self.num_samples)
         half = jnp.arange(self.num_samples) % 2 == 0

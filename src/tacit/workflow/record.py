@@ -95,7 +95,6 @@ def ending(status: str, steps: int, drop: float) -> str:
         "ran out of steps": f"EM stopped after {steps} steps before it had converged.",
         "decreased": f"EM's log-likelihood fell by {drop:.2g} nats a row between two steps before it settled.",
         "non-finite": "EM met a step that is not finite.",
-        "streaming": f"Stepwise EM over chunks of rows, {steps} steps so far.",
     }.get(status, f"EM {status} after {steps} steps.")
 
 

@@ -142,6 +142,11 @@ class TableMixture:
         place = sum(sizes[earlier] for earlier in names[: names.index(name)]) + number
         return self.mixture.components.blocks[place]
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether anomalies are rated by p-values of training rows; else by those of rows that the model draws."""
+        return len(self.calibration) > 2
+
     def only(self, component: int) -> TableMixture:
         """The density of one component alone."""
         stack = jax.tree.map(lambda a: a[component : component + 1], self.mixture.components)
