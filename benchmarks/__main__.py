@@ -34,6 +34,7 @@ ALL = (
     "latent_speed",
     "optimisers",
     "collapse",
+    "covariance",
     "compilation",
     "sklearn_checks",
 )

@@ -19,7 +19,11 @@ from tacit.distributions.divergence import kl_divergence, kl_factors
 from tacit.distributions.linear_normal import LinearNormal
 from tacit.distributions.low_rank_normal import LowRankNormal
 from tacit.distributions.mixed import Mixed
-from tacit.distributions.multivariate_normal import MultivariateNormal, TiedMultivariateNormal
+from tacit.distributions.multivariate_normal import (
+    LoneMultivariateNormal,
+    MultivariateNormal,
+    TiedMultivariateNormal,
+)
 from tacit.distributions.normal import DiagonalNormal, SphericalNormal
 from tacit.distributions.poisson import Poisson
 from tacit.distributions.product import Product
@@ -40,6 +44,7 @@ __all__ = [
     "Concretes",
     "DiagonalNormal",
     "LinearNormal",
+    "LoneMultivariateNormal",
     "LowRankNormal",
     "Mixed",
     "MultivariateNormal",

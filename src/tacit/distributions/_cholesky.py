@@ -49,3 +49,14 @@ def inverse_lower(factor: Float[Array, "d d"]) -> Float[Array, "d d"]:
         return inverse.at[i].set(row / factor[i, i])
 
     return jax.lax.fori_loop(0, d, step, jnp.zeros_like(factor))
+
+
+def solve_lower(factor: Float[Array, "d d"], b: Float[Array, " d"]) -> Float[Array, " d"]:
+    """`factor^-1 b` by forward substitution: less work than an inverse where every right side has its own factor."""
+    places = jnp.arange(len(b))
+
+    def step(rest: Array, i: Int[Array, ""]) -> tuple[Array, Array]:
+        x = rest[i] / factor[i, i]
+        return rest - jnp.where(places > i, x * factor[:, i], 0.0), x
+
+    return jax.lax.scan(step, b, places)[1]

@@ -15,7 +15,7 @@ from tacit.distributions import (
     Bernoulli,
     CategoricalColumn,
     DiagonalNormal,
-    MultivariateNormal,
+    LoneMultivariateNormal,
     Poisson,
     Product,
 )
@@ -85,14 +85,14 @@ class FullNormalColumns(NormalColumns):
         """How many numbers the network gives."""
         return self.d + self.d * (self.d + 1) // 2
 
-    def __call__(self, raw: Float[Array, " w"]) -> MultivariateNormal:  # type: ignore[override]
+    def __call__(self, raw: Float[Array, " w"]) -> LoneMultivariateNormal:  # type: ignore[override]
         loc, above, below = jnp.split(raw, (self.d, 2 * self.d))
         log_scale = -jnp.logaddexp(-above, -jnp.log(WIDEST))
         rows, columns = jnp.tril_indices(self.d, -1)
         slopes = jnp.zeros((self.d, self.d), raw.dtype).at[rows, columns].set(below)
         alone = log_scale - 0.5 * jnp.log1p(jnp.sum(slopes**2, axis=1))
         diagonal = jnp.logaddexp(alone, jnp.log(self.floor.value))
-        return MultivariateNormal(loc, jnp.exp(alone)[:, None] * slopes + jnp.diag(diagonal))
+        return LoneMultivariateNormal(loc, jnp.exp(alone)[:, None] * slopes + jnp.diag(diagonal))
 
 
 class ColumnFamily(eqx.Module):

@@ -156,7 +156,9 @@ def _fits(model: LatentTable) -> bool:
     floors = decoder.family.normal
     expected = family(model.schema, independent=not isinstance(floors, FullNormalColumns))
     blocks = likelihood.blocks if hasattr(likelihood, "blocks") else (likelihood,)
-    alike = [type(a) is type(b) and a.n_columns == b.n_columns for a, b in zip(blocks, expected.blocks, strict=True)]
+    alike = [
+        isinstance(a, type(b)) and a.n_columns == b.n_columns for a, b in zip(blocks, expected.blocks, strict=True)
+    ]
     numbers = [leaf.shape for block in blocks for leaf in jax.tree.leaves(block)]
     wanted = [leaf.shape for block in expected.blocks for leaf in jax.tree.leaves(block)]
     return shaped and all(alike) and numbers == wanted and (floors is None or bool(np.all(floors.floor.value > 0)))
