@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tacit.cli.latent_pictures import latent_pictures
 from tacit.persistence import read_manifest
+from tacit.workflow.latent_file import load_latent
 from tests.cli.test_cli_bad_input import refused
 from tests.cli.test_cli_conditional import read
 
@@ -110,7 +112,19 @@ def test_grey_images_are_labelled_in_all_that_is_printed(tmp_path: Path, run: An
     for option, words in (("3x3", "3 x 3 pixels are not the 6 columns"), ("2by3", "no shape of an image")):
         told = run("fit", data, "--model", "vae", *bernoulli[:2], "--image", option, "-o", tmp_path / "n.tacit")
         refused(told, 2, words)
-    plain = run("fit", data, "--model", "vae", "--set", "likelihood=gaussian", "--image", "2x3", "-o", tmp_path / "n")
-    refused(plain, 2, "constant")
+    gaussian = ["--set", "likelihood=gaussian", "--image", "2x3"]
+    plain = ("fit", data, "--model", "vae", *gaussian, "-o", tmp_path / "n.tacit")
+    refused(run(*plain, "--set", "network=patches"), 2, "1 pixels are constant")
+    result = run(*plain, "--report", page, "--force", *TINY)  # in pictures a constant pixel is its value
+    assert result.exit_code == 0, result.output
+    assert "Rows drawn from the model, as images" in page.read_text()
+    model_of, record = load_latent(tmp_path / "n.tacit")
+    drawn = latent_pictures(model_of, None, 0, record["record"])
+    assert list(drawn.sampled) == [f"p{j}" for j in range(6)]
+    assert set(drawn.sampled["p5"]) == {0.0}
+    assert drawn.walk is not None
+    assert list(drawn.walk.decoded) == list(drawn.sampled)
     data = written(tmp_path / "loud.csv", {f"p{j}": 16 * grey[:, j] for j in range(6)})
-    refused(run("fit", data, "--model", "vae", *bernoulli, "-o", tmp_path / "n.tacit"), 3, "neither 0 nor 1 nor a grey")
+    refused(
+        run("fit", data, "--model", "vae", *bernoulli, "-o", tmp_path / "loud.tacit"), 3, "neither 0 nor 1 nor a grey"
+    )

@@ -18,7 +18,6 @@ from tacit.cli.preparing import read_schema
 from tacit.cli.tables import check_outputs, write_json
 
 if TYPE_CHECKING:
-    from tacit.data.schema import Schema
     from tacit.training import Checkpoints
 
 
@@ -86,6 +85,7 @@ def _fit_and_write(
     from tacit.workflow.latent_file import save_latent
     from tacit.workflow.latent_fit import cut, fit_latent
     from tacit.workflow.latent_job import worth_of
+    from tacit.workflow.latent_networks import check_pixels
     from tacit.workflow.latent_pictures import picture_record
     from tacit.workflow.latent_record import latent_record
     from tacit.workflow.latent_rows import with_likelihood
@@ -100,7 +100,8 @@ def _fit_and_write(
     if targets:
         schema, inputs = cut(table, whole, targets)
     schema = plan.units(with_likelihood(table, schema, plan.likelihood(estimator.likelihood)))
-    check_image(image, schema)
+    if image is not None:
+        check_pixels(image, schema, "--image")
     checked, rows = check(table, whole if targets else schema), encode(schema, table)
     with watched() as progress:
         training: dict[str, Any] = {"inputs": inputs, "holdout": holdout, "refit": refit, "seed": seed}
@@ -125,18 +126,3 @@ def _fit_and_write(
         shown = None if targets else latent_pictures(fitted.model, rows, seed, record, show_rows=show_rows)
         write_report(report, record, shown, force=force)  # type: ignore[arg-type]
     return record
-
-
-def check_image(image: tuple[int, int] | None, schema: Schema) -> None:
-    """Raise `UsageError` where a row has not as many columns as the image has pixels."""
-    d = len(schema.names)
-    if image is None or image[0] * image[1] == d:
-        return
-    constant = [one.name for one in schema.columns if not one.modelled and one.role == "ignored"]
-    if image[0] * image[1] == d + len(constant):
-        first = f"{constant[0]}: {schema[constant[0]].why}"
-        what = f"{len(constant)} pixels are constant or otherwise not modelled ({first})."
-        mend = "Use --set likelihood=bernoulli with grey levels from 0 to 1, whose pixels may be constant."
-        raise UsageError(what, where="--image", mend=mend)
-    what = f"{image[0]} x {image[1]} pixels are not the {d} columns of a row."
-    raise UsageError(what, where="--image", mend="Give height x width, and --drop columns that are no pixels.")

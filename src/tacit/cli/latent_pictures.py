@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tacit.data.encode import Rows
+from tacit.data.schema import Schema
 from tacit.plots import PlotColumn, PlotData, Walk
 from tacit.workflow.latent_pictures import code_means, walk
 from tacit.workflow.latent_points import best_columns
@@ -24,10 +25,10 @@ def latent_pictures(
 ) -> PlotData:
     """The model's side of every picture, and the rows' where they are given; with `show_rows` a few as they are."""
     n = _LEAST if rows is None else int(np.clip(len(rows), _LEAST, _MOST))
-    _, drawn = model.sample(n, seed)
+    drawn = model.decode(model.sample(n, seed)[1])
     return PlotData(
         [PlotColumn(column.name, column.kind) for column in model.schema.modelled],
-        model.decode(drawn),
+        as_pixels(model.schema, drawn) if record.get("image") else drawn,
         None if rows is None else model.decode(rows.y),
         walk=_walk(model, record),
         originals=None if rows is None or not show_rows else _originals(model, rows),
@@ -41,9 +42,16 @@ def _walk(model: LatentTable, record: Mapping[str, Any]) -> Walk | None:
     image = record.get("image")
     steps = _FINE if not image else _FEW if max(image) <= _SMALL else _MANY
     places, decoded = walk(model, [j - 1 for j in latents], steps)
-    return Walk(tuple(latents), tuple(places), decoded)
+    return Walk(tuple(latents), tuple(places), as_pixels(model.schema, decoded) if image else decoded)
 
 
 def _originals(model: LatentTable, rows: Rows) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     few = rows.take(np.linspace(0, len(rows) - 1, min(_ORIGINALS, len(rows))).round().astype(int))
-    return model.decode(few.y), best_columns(model.schema, model.moments(code_means(model, few)))
+    back = best_columns(model.schema, model.moments(code_means(model, few)))
+    return as_pixels(model.schema, model.decode(few.y)), as_pixels(model.schema, back)
+
+
+def as_pixels(schema: Schema, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The columns with those that are constant, of which images are made as well, in their places."""
+    n = len(next(iter(columns.values())))
+    return {one.name: np.full(n, one.center) if one.constant else columns[one.name] for one in schema.pixels}

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from tacit._errors import DataError, shown
 from tacit.data.columns import NUMBER, DType, matches
 from tacit.data.facts import Facts
-from tacit.data.kinds import MAX_LEVELS, Kind
+from tacit.data.kinds import CONSTANT, MAX_LEVELS, Kind
 from tacit.data.measure import measure
 from tacit.data.table import Table
 
@@ -32,9 +32,10 @@ class Column:
     """How a column is read, and why.
 
     `levels` are the values of a binary or categorical column in the order of their codes; a binary one without levels
-    holds grey levels, numbers from 0 to 1, which are taken as they are. `center`, `scale`
-    and `floor` belong to continuous kinds and are in the units of T(value): the value, or its logarithm for
-    the positive and zero-inflated kinds. `floor` is the smallest standard deviation a component may have.
+    holds grey levels, numbers from 0 to 1, which are taken as they are. `center`, `scale` and `floor` belong to
+    continuous kinds and are in the units of T(value): the value, or its logarithm for the positive and zero-inflated
+    kinds; the `center` of a constant column is its value. `floor` is the smallest standard deviation a component may
+    have.
     """
 
     name: str
@@ -56,6 +57,11 @@ class Column:
     def grey(self) -> bool:
         """Whether its cells are numbers from 0 to 1, each the share of ones."""
         return self.modelled and self.kind == "binary" and not self.levels
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is a number, the same in every cell, which is its `center`: it takes no part in the event."""
+        return self.role == "ignored" and self.dtype in ("int", "float") and self.why.startswith(CONSTANT)
 
     def to_dict(self) -> dict[str, Any]:
         """The column as JSON."""

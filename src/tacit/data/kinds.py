@@ -24,6 +24,7 @@ MEANING: dict[Kind, str] = {
     "id": "kept out of the model",
 }
 
+CONSTANT = "every present cell is "
 MAX_LEVELS = 100
 _MAX_CODES = 31
 _MAX_COUNT = 100
@@ -38,7 +39,7 @@ def _nested(f: Facts) -> str | None:
 
 
 def _constant(f: Facts) -> str | None:
-    return f"every present cell is {f.counts[0][0]}" if f.n_distinct == 1 else None
+    return f"{CONSTANT}{f.counts[0][0]}" if f.n_distinct == 1 else None
 
 
 def _date(f: Facts) -> str | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from tacit._errors import DataError, UsageError
 from tacit.data.column import CHOSEN, Column, Role, fit_column
@@ -111,6 +113,11 @@ class Schema:
         """The column that has the role, if one has."""
         return next((column for column in self.columns if column.role == role), None)
 
+    @property
+    def pixels(self) -> tuple[Column, ...]:
+        """The columns that images are made of: those modelled, and those that are constant, in the table's order."""
+        return tuple(column for column in self.columns if column.modelled or column.constant)
+
     @cached_property
     def layout(self) -> Layout:
         """Where each modelled column stands in an event."""
@@ -167,7 +174,8 @@ def _inferred(table: Table, name: str, chosen: str | None) -> Column:
     else:
         kind, why = infer_kind(Facts.of(table, name), table)
     if kind == "id":
-        return Column(name, "id", "ignored", table.dtype(name), why=why)
+        column = Column(name, "id", "ignored", table.dtype(name), why=why)
+        return replace(column, center=float(np.nanmax(table.numbers(name)))) if column.constant else column
     return fit_column(table, name, kind, why)
 
 

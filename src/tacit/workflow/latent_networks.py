@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from tacit._errors import UsageError
 from tacit._typing import Array, Key
+from tacit.data.schema import Schema
 from tacit.models import (
     AbstractLatent,
     ColumnFamily,
@@ -44,20 +45,32 @@ def check_network(network: str, image: tuple[int, int] | None) -> None:
         raise UsageError("patches are those of an image.", where="network", mend="Give image=(height, width) too.")
 
 
-def takes_patches(network: str, image: tuple[int, int] | None, family: ColumnFamily, n_columns: int) -> bool:
+def check_pixels(image: tuple[int, int], schema: Schema, where: str) -> None:
+    """Raise `UsageError` where a row has not a column for every pixel, be it constant."""
+    if image[0] * image[1] == len(schema.pixels):
+        return
+    what = f"{image[0]} x {image[1]} pixels are not the {len(schema.pixels)} columns of a row."
+    mend = "Give height and width of a row, and leave out columns that are no pixels."
+    raise UsageError(what, where=where, mend=mend)
+
+
+def takes_patches(network: str, image: tuple[int, int] | None, family: ColumnFamily, schema: Schema) -> bool:
     """Whether the networks are of patches: "auto" takes them for images of 8 x 8 and more whose pixels are alike.
 
-    Raises `UsageError` where a row has not one column a pixel, and for "patches" of columns of several kinds.
+    Raises `UsageError` where a row has not one column a pixel, and for "patches" of columns of several kinds, or where
+    some are constant and take no part in the model.
     """
     if image is None:
         return False
     height, width = image
-    if height * width != n_columns:
-        what = f"{height} x {width} pixels are not the {n_columns} columns that are modelled."
-        mend = "Give (height, width) of a row; with likelihood='bernoulli' constant pixels are columns too."
-        raise UsageError(what, where="image", mend=mend)
+    check_pixels(image, schema, "image")
+    n_columns = len(schema.names)
     parts = [0 if family.normal is None else family.normal.d, family.n_binary, len(family.levels), family.n_counts]
-    alike = not family.levels and sum(parts) == max(parts) == n_columns
+    alike = not family.levels and sum(parts) == max(parts) == height * width
+    if network == "patches" and height * width != n_columns:
+        what = f"{height * width - n_columns} pixels are constant, and take no part in the model."
+        mend = "Use network='dense', or likelihood='bernoulli', of which constant pixels are columns too."
+        raise UsageError(what, where="image", mend=mend)
     if network == "patches" and not alike:
         what = "columns of several kinds, or of categories, are no pixels."
         raise UsageError(what, where="image", mend="Use network='dense', or name one likelihood, as 'gaussian'.")

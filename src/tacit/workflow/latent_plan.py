@@ -186,7 +186,7 @@ class LatentPlan:
         family = column_family(schema, y, weight, self.scale, self.scale_floor)
         bias = placed(marginal_numbers(schema, family, y, weight), jnp.float32)
         inputs = column_inputs(schema, y, weight)
-        patched = takes_patches(self.network, self.image, family, len(schema.names))
+        patched = takes_patches(self.network, self.image, family, schema)
         patched &= self.scale not in ("sigmoid", "full")
         build = compiled(self._networks)
         model, posterior = build(key, family, inputs, bias, n_covariates, patched)
