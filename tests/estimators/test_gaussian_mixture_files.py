@@ -120,9 +120,12 @@ def test_info_and_report_tell_what_the_fit_was(tmp_path: Path) -> None:
 def test_a_stream_counts_the_rows_of_all_chunks(tmp_path: Path) -> None:
     X, path = _rows(), str(tmp_path / "m.tacit")
     fitted = GaussianMixture(**SETTINGS)
-    for chunk in (X[:60], X[60:]):
-        fitted.partial_fit(chunk)
+    fitted.partial_fit(X[:60])
     fitted.save(path)
+    with pytest.raises(UsageError, match="sums of a stream"):
+        tacit.load(path).partial_fit(X[60:])
+    fitted.partial_fit(X[60:])
+    fitted.save(path, force=True)
     data = _run("info", path)["record"]["data"]
     assert data["rows"] == len(X)
     assert data["fingerprint"] is None

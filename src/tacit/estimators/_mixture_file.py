@@ -46,7 +46,7 @@ class Fitted:
     parameters: dict[str, Any]  # as JSON
     data: dict[str, Any]  # of a record
     total: float  # weight of the rows
-    chunks: int = 1  # that were seen
+    chunks: int = 0  # of a stream, that were seen
 
     @property
     def floor(self) -> float:

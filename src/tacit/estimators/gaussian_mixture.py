@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -182,6 +183,7 @@ class GaussianMixture(DensityEstimator):
             if not isinstance(self.n_components, Integral):
                 raise UsageError("partial_fit needs a number.", where="n_components", mend="Give n_components=3, say.")
             self.fit(X, sample_weight=sample_weight)
+            self._fitted = replace(self._fitted, chunks=1)
             _, self._stream, _ = self._absorb(X, sample_weight)
             return self
         model, self._stream, self.lower_bound_ = self._absorb(X, sample_weight)
@@ -273,7 +275,7 @@ class GaussianMixture(DensityEstimator):
 
     def _check_anew(self) -> None:
         """Raise `UsageError` where a stream would begin anew that came from a file without its sums."""
-        if getattr(self, "verdict_", None) == STREAMING:
+        if hasattr(self, "_fitted") and self._fitted.chunks:
             mend = "Call fit first, or partial_fit of a new estimator."
             raise UsageError("a model file does not keep the sums of a stream.", where="partial_fit", mend=mend)
 
