@@ -28,7 +28,7 @@ def latent_pictures(
     drawn = model.decode(model.sample(n, seed)[1])
     return PlotData(
         [PlotColumn(column.name, column.kind) for column in model.schema.modelled],
-        as_pixels(model.schema, drawn, record["image"]) if record.get("image") else drawn,
+        as_pixels(model.schema, drawn, record.get("image")),
         None if rows is None else model.decode(rows.y),
         walk=_walk(model, record),
         originals=None if rows is None or not show_rows else _originals(model, rows, record["image"]),
@@ -42,7 +42,7 @@ def _walk(model: LatentTable, record: Mapping[str, Any]) -> Walk | None:
     image = record.get("image")
     steps = _FINE if not image else _FEW if max(image) <= _SMALL else _MANY
     places, decoded = walk(model, [j - 1 for j in latents], steps)
-    return Walk(tuple(latents), tuple(places), as_pixels(model.schema, decoded, image) if image else decoded)
+    return Walk(tuple(latents), tuple(places), as_pixels(model.schema, decoded, image))
 
 
 def _originals(
@@ -53,9 +53,9 @@ def _originals(
     return as_pixels(model.schema, model.decode(few.y), image), as_pixels(model.schema, back, image)
 
 
-def as_pixels(schema: Schema, columns: Mapping[str, np.ndarray], image: Sequence[int]) -> dict[str, np.ndarray]:
-    """The columns with those that are constant, of which images are made as well, in their places."""
-    if image[0] * image[1] != len(schema.pixels):  # constant columns are no pixels here
+def as_pixels(schema: Schema, columns: Mapping[str, np.ndarray], image: Sequence[int] | None) -> dict[str, np.ndarray]:
+    """The columns, of images with the constant ones in their places where these are pixels too."""
+    if not image or image[0] * image[1] != len(schema.pixels):
         return dict(columns)
     n = len(next(iter(columns.values())))
     return {one.name: np.full(n, one.center) if one.constant else columns[one.name] for one in schema.pixels}

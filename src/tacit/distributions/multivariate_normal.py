@@ -97,6 +97,17 @@ class MultivariateNormal(AbstractExponentialFamily, AbstractReparameterised):
         regression, remaining = self._regression(observed, self.marginal(observed)._precision())
         return self.loc + regression @ self.centre(y, observed), jnp.diagonal(remaining)
 
+    def moments_given_rest(
+        self, y: Float[Array, " d"], observed: Bool[Array, " d"]
+    ) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
+        """Mean and variance of each present column given the other present ones: `y - (P r) / diag P`, `1 / diag P`.
+
+        P is the precision of the present columns and r their residuals; of missing ones the numbers mean nothing.
+        """
+        precision = self.marginal(observed)._precision()
+        variance = 1 / jnp.diagonal(precision)
+        return y - variance * (precision @ self.centre(y, observed)), variance
+
     def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
         white = inverse_lower(self.scale_tril) @ (y - self.loc)
         return -0.5 * (white @ white + self.n_columns * LOG_2PI) - jnp.trace(self.raw)

@@ -20,13 +20,12 @@ from tacit.data.schema import Schema
 from tacit.distributions import Product
 from tacit.estimators._covariances import COVARIANCES, Covariance
 from tacit.estimators._units import Units
-from tacit.evaluation.selection import Selection
 from tacit.models import FiniteMixture
 from tacit.workflow.describe import components
 from tacit.workflow.json_values import as_json
 from tacit.workflow.made_by import made_by
 from tacit.workflow.model_file import table_manifest
-from tacit.workflow.record import as_warning, ending
+from tacit.workflow.record import as_warning, choice, ending
 from tacit.workflow.table_mixture import TableMixture
 
 if TYPE_CHECKING:
@@ -93,19 +92,20 @@ def with_chunk(past: Fitted, X: Float[np.ndarray, "n d"], total: float) -> Fitte
 
 
 def table_of(model: FiniteMixture, kind: Covariance, units: Units, names: Sequence[str], floor: float) -> TableMixture:
-    """The same density over named real columns; `floor` is the least standard deviation, in the user's units.
-
-    Raises `UsageError` for names that a table cannot have.
-    """
-    if len(set(names)) < len(names) or not all(name.strip() for name in names):
-        mend = "Give each column a name of its own."
-        raise UsageError(f"{list(names)} cannot be the columns of a model file.", where="save", mend=mend)
+    """The same density over named real columns; `floor` is the least standard deviation, in the user's units."""
     columns = [
         Column(name, "real", center=float(center), scale=float(scale), floor=floor, why=WHY)
         for name, center, scale in zip(names, units.centre, units.scale, strict=True)
     ]
     stack = jax.tree.map(np.asarray, kind.as_full(model.components))
     return TableMixture(Schema(tuple(columns)), FiniteMixture.of(model.log_weights, Product((stack,))))
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise `UsageError` for names that no table can have."""
+    if not all(name.strip() for name in names):
+        mend = "Give each column a name of its own."
+        raise UsageError(f"{list(names)} cannot be the columns of a model file.", where="save", mend=mend)
 
 
 def parts_of(table: TableMixture, covariance_type: str) -> tuple[FiniteMixture, Covariance, Units]:
@@ -160,11 +160,11 @@ def _record(estimator: GaussianMixture, table: TableMixture) -> dict[str, Any]:
         "verdict": {"status": estimator.verdict_, "text": _ending(estimator)},
         "warnings": [as_warning(finding) for finding in estimator.findings_],
         "data": of_fit.data,
-        "selection": _as_given(estimator.n_components_) if streaming else _selection(estimator.selection_),
+        "selection": _as_given(estimator.n_components_) if streaming else choice(estimator.selection_),
         "heldout": [],
         "differences": [],
         "restarts": [] if streaming else _restarts(estimator),
-        "components": [{**card, "index": card["index"] + 1} for card in components(table, of_fit.total)],
+        "components": components(table, of_fit.total),
         "anomalies": [],
         "settings": {name: value for name, value in of_fit.parameters.items() if value is not None},
         **made_by(),
@@ -179,10 +179,6 @@ def _ending(estimator: GaussianMixture) -> str:
         more = estimator._fitted.chunks - 1
         return f"EM on a first chunk of rows, then a step of stepwise EM on each of {more} more."
     return ending(estimator.verdict_, estimator.n_iter_, estimator.selection_.fit.drop)
-
-
-def _selection(selection: Selection) -> dict[str, Any]:
-    return {**selection.to_dict(), "rule": f"{selection.rule[0].upper()}{selection.rule[1:]}."}
 
 
 def _as_given(k: int) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from tacit.estimators._given import Given
 from tacit.estimators._mixture_file import (
     STREAMING,
     Fitted,
+    check_names,
     fitted,
     manifest_of,
     of_manifest,
@@ -202,6 +203,8 @@ class GaussianMixture(DensityEstimator):
         `OutputError` where the file exists (without `force`) or cannot be written, and the old file stays then, and
         `UsageError` where a column has a blank name.
         """
+        check_is_fitted(self)
+        check_names(self._fitted.names)
         persistence.save(self._table, path, manifest=self._described, force=force)
 
     @property

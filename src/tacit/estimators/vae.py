@@ -253,6 +253,9 @@ def plan_of(given: Any) -> LatentPlan:
     if given.objective == "iwae" and given.kl_warm_up:
         mend = "Leave kl_warm_up out, or use objective='elbo'."
         raise UsageError("an importance-weighted bound has no divergence to weigh.", where="kl_warm_up", mend=mend)
+    if given.preset == "founding" and given.scale == "full":
+        mend = "Leave preset out, or scale."
+        raise UsageError("the founding decoder has no covariance.", where="scale", mend=mend)
     gradient = gradient_of(given.gradient)
     return LatentPlan(
         latent=latent_of(given.n_latents, given.posterior),

@@ -32,7 +32,7 @@ def components(model: TableMixture, total: float) -> list[dict[str, Any]]:
         found.sort(key=lambda entry: -abs(entry["effect"]))
         cards.append(
             {
-                "index": int(index),
+                "index": int(index) + 1,
                 "share": float(weights[index]),
                 "rows": float(weights[index] * total),
                 "segment": model.segments[index] if model.segments else None,

@@ -20,6 +20,7 @@ from tacit.models import LatentModel
 from tacit.workflow import latent_density
 from tacit.workflow.anomalies import leaving_out, one_by_one
 from tacit.workflow.latent_grey import is_grey, no_distribution
+from tacit.workflow.latent_points import given_rest
 from tacit.workflow.latent_rows import Cells
 from tacit.workflow.latent_weights import Nothing, WeightedDraws, drawn
 
@@ -48,9 +49,9 @@ class _Surprises(AbstractOfRow):
 
         def columns(inputs: tuple[Array, Array]) -> Array:
             z, log_w = inputs
-            likelihood: Any = model.likelihood((z, context))
-            rest = jax.vmap(lambda only: likelihood.log_prob(jnp.where(seen & ~only, y, 0.0), seen & ~only))(own)
-            return log_w + rest - likelihood.log_prob(y, seen)
+            family: Any = given_rest(model.likelihood((z, context)), y, seen)
+            of_column = jax.vmap(lambda only: family.log_prob(jnp.where(only, y, 0.0), only))(own)
+            return log_w - of_column
 
         at_once = max(1, min(16, _NUMBERS // (TILE * own.size)))
         rest = jax.nn.logsumexp(jax.lax.map(columns, (events, log_w), batch_size=at_once), axis=0)

@@ -18,7 +18,7 @@ from tacit.data.encode import Rows
 from tacit.evaluation.result import Kind
 from tacit.models import FullNormalLatent, LatentModel, NormalLatent
 from tacit.workflow import latent_tiles
-from tacit.workflow.latent_rows import Cells
+from tacit.workflow.latent_rows import FAR, Cells
 from tacit.workflow.latent_weights import Nothing, WeightedDraws, drawn
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def given_draws(table: LatentTable, rows: Rows, n_draws: int, seed: int) -> Give
     keys = jax.random.split(jax.random.key(seed), len(flat))
     given = None if x is None else placed(x, jnp.float32)
     cells = Cells.of(rows.y)
-    present = placed(np.repeat(np.clip(cells.y, -_FAR, _FAR), n_draws, axis=0), jnp.float32)
+    present = placed(np.repeat(np.clip(cells.y, -FAR, FAR), n_draws, axis=0), jnp.float32)
     seen = None if cells.observed is None else placed(np.repeat(cells.observed, n_draws, axis=0))
     y = np.array(latent_tiles.drawn(table.model, keys, placed(flat), given, present, seen), np.float64)
     y = np.where(np.isnan(rows.y)[:, None], y.reshape(n, n_draws, -1), rows.y[:, None])
@@ -101,7 +101,7 @@ def _spread(log_w: Float[np.ndarray, "n s"], z: Float[np.ndarray, "n s l"]) -> F
 def _moved(table: LatentTable, rows: Rows, x: Any, z: np.ndarray, step: np.ndarray, seed: int) -> np.ndarray:
     """The draws after `STEPS` Metropolis steps each, tile by tile."""
     cells, repeats = Cells.of(rows.y), len(z) // len(rows)
-    y = np.repeat(np.clip(cells.y, -_FAR, _FAR), repeats, axis=0)
+    y = np.repeat(np.clip(cells.y, -FAR, FAR), repeats, axis=0)
     observed = None if cells.observed is None else np.repeat(cells.observed, repeats, axis=0)
     size = min(_AT_ONCE, 1 << (len(z) - 1).bit_length())
     key, found = jax.random.key(seed + 1), []
@@ -142,6 +142,3 @@ def _chains(model: LatentModel, key: Key, z: Array, step: Array, y: Array, x: An
         return z
 
     return jax.vmap(chain)(jax.random.split(key, len(z)), z, step, y, x, observed)
-
-
-_FAR = 1e30  # a float in single precision

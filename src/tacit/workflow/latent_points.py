@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -45,14 +46,32 @@ def one_by_one(
 
     Only normals that vary together are changed by that; y holds 0 in missing cells.
     """
+
+    def moments_of(normal: MultivariateNormal) -> tuple[Array, Array]:
+        if observed is None:
+            return normal.loc, normal.variance
+        seen = observed[: normal.n_columns]
+        given, left = normal.moments_given(y[: normal.n_columns], seen)
+        return jnp.where(seen, normal.loc, given), jnp.where(seen, normal.variance, left)
+
+    return _apart(family, moments_of)
+
+
+def given_rest(
+    family: AbstractDistribution, y: Float[Array, " d"], observed: Bool[Array, " d"]
+) -> AbstractDistribution:
+    """The family with every present real column by itself, given the other present ones."""
+    return _apart(family, lambda normal: normal.moments_given_rest(y[: normal.n_columns], observed[: normal.n_columns]))
+
+
+def _apart(
+    family: AbstractDistribution, moments_of: Callable[[MultivariateNormal], tuple[Array, Array]]
+) -> AbstractDistribution:
+    """The family with independent normals of these means and variances for those that vary together, if some do."""
     normal, *others = family.blocks if isinstance(family, Product) else (family,)
     if not isinstance(normal, MultivariateNormal):
         return family
-    loc, variance = normal.loc, normal.variance
-    if observed is not None:
-        seen = observed[: normal.n_columns]
-        given, left = normal.moments_given(y[: normal.n_columns], seen)
-        loc, variance = jnp.where(seen, loc, given), jnp.where(seen, variance, left)
+    loc, variance = moments_of(normal)
     least = jnp.exp(2 * jnp.diagonal(normal.raw))  # of each column given all before it; rounding may take it lower
     alone = DiagonalNormal(loc, 0.5 * jnp.log(jnp.maximum(variance, 1e-3 * least)))
     return Product((alone, *others)) if others else alone

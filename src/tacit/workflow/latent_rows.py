@@ -27,6 +27,7 @@ LIKELIHOODS: dict[str, Kind | None] = {
 }
 """The kind that every column is read as; None leaves it to the values."""
 
+FAR = 1e30  # the largest number in model units that single precision is asked to hold
 BITS = (0, 1)  # levels of a column of a 0/1 table
 MOST_LEVELS = 20  # of a column whose values hardly ever come twice
 

@@ -32,9 +32,9 @@ from tacit.workflow.latent_given import given_draws
 from tacit.workflow.latent_margins import margin_divergences
 from tacit.workflow.latent_points import best_events, encoded_values
 from tacit.workflow.latent_predict import predict
-from tacit.workflow.latent_rows import Cells
+from tacit.workflow.latent_rows import FAR, Cells
 from tacit.workflow.latent_tiles import SAMPLES
-from tacit.workflow.latent_weights import DRAWS, FAR, Expected, Moments, Ratios, WeightedDraws, drawn
+from tacit.workflow.latent_weights import DRAWS, Expected, Moments, Ratios, WeightedDraws, drawn
 
 LISTED_IN_ORDER = 2**10  # states, where each takes a network over all rows
 NODES = {1: 4096, 2: 128}  # of a quadrature, intervals a latent at most

@@ -14,11 +14,10 @@ from tacit.distributions import kl_factors
 from tacit.inference.procedure import evidence
 from tacit.models import LatentModel
 from tacit.workflow.latent_points import moments
-from tacit.workflow.latent_rows import Cells
+from tacit.workflow.latent_rows import FAR, Cells
 
 SAMPLES = 256  # importance samples a row, where the latent cannot be listed
 TILE = 1024  # rows
-_FAR = 1e30  # a float in single precision
 
 
 Tile = tuple[Array, Array | None, Array | None]  # y, covariates, and which cells are there
@@ -27,7 +26,7 @@ Tile = tuple[Array, Array | None, Array | None]  # y, covariates, and which cell
 def tiles(cells: Cells, x: np.ndarray | None) -> list[Tile]:
     """Rows and their covariates in tiles of one of two sizes, the last filled up, in single precision."""
     n = len(cells.y)
-    size, y = TILE if n > 64 else 64, np.clip(cells.y, -_FAR, _FAR).astype(np.float32)
+    size, y = TILE if n > 64 else 64, np.clip(cells.y, -FAR, FAR).astype(np.float32)
     x = None if x is None else x.astype(np.float32)
 
     def cut(a: np.ndarray | None, start: int) -> Any:

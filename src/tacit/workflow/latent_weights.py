@@ -17,11 +17,11 @@ from tacit.evaluation.rows import AbstractOfRow, over_rows
 from tacit.inference.procedure import evidence
 from tacit.models import LatentModel
 from tacit.workflow.latent_points import moments, one_by_one
+from tacit.workflow.latent_rows import FAR
 
 DRAWS = 1024  # of z a row, for what is asked of one column given others
 CHUNK = 64  # draws of a row at once
 LEFT_OUT = 1e-9  # of the weight of a row
-FAR = 1e30  # the largest number, in single precision
 
 
 class Reading(eqx.Module):

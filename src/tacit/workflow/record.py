@@ -12,6 +12,7 @@ from tacit.data.check import CheckReport
 from tacit.data.encode import Rows
 from tacit.data.findings import Finding
 from tacit.data.table import Table
+from tacit.evaluation.selection import Selection
 from tacit.workflow.anomalies import anomalies
 from tacit.workflow.describe import components
 from tacit.workflow.findings import fit_findings
@@ -51,11 +52,11 @@ def make_record(
         "verdict": verdict(fitted),
         "warnings": [as_warning(finding) for finding in found],
         "data": data_record(table, checked, rows, fitted, model.schema.with_role("group") is not None),
-        "selection": {**selection.to_dict(), "rule": f"{selection.rule[0].upper()}{selection.rule[1:]}."},
+        "selection": choice(selection),
         "heldout": [figure.to_dict() for figure in fitted.figures],
         "differences": [figure.to_dict() for figure in fitted.differences],
         "restarts": _restarts(fitted, rows.take(fitted.train)),
-        "components": [{**card, "index": card["index"] + 1} for card in components(model, rows.weight.sum())],
+        "components": components(model, rows.weight.sum()),
         "anomalies": [
             {
                 "row": anomaly.row + 1,
@@ -86,6 +87,11 @@ def verdict(fitted: FittedTable) -> dict[str, str]:
     elif len(fitted.heldout):
         text += " The model kept is the one fitted to the training rows."
     return {"status": fit.verdict, "text": text}
+
+
+def choice(selection: Selection) -> dict[str, Any]:
+    """How the number of components was chosen, its rule as a sentence."""
+    return {**selection.to_dict(), "rule": f"{selection.rule[0].upper()}{selection.rule[1:]}."}
 
 
 def ending(status: str, steps: int, drop: float) -> str:
