@@ -59,9 +59,9 @@ class Bernoulli(AbstractExponentialFamily, AbstractEnumerable):
         return jax.vmap(self.log_prob)(self.support())
 
     def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
-        one = y > 0.5
-        towards = jnp.where(one, self.logits, -self.logits)  # the nearer of 0 and 1: one logarithm, exact in its tail
-        terms = jax.nn.log_sigmoid(towards) - times(jnp.where(one, 1 - y, y), towards)
+        # y a - log(1 + exp a) in parts that are exact in both tails: one of the first two is 0 at a 0 or a 1
+        above, below = jnp.maximum(self.logits, 0.0), jnp.minimum(self.logits, 0.0)
+        terms = times(y, below) - times(1 - y, above) - jnp.log1p(jnp.exp(-jnp.abs(self.logits)))
         return jnp.sum(jnp.where(observed, terms, 0.0))
 
     def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:

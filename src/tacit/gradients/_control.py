@@ -13,6 +13,7 @@ from tacit._typing import Array, Key, Scalar
 from tacit.distributions import AbstractDistribution
 from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
 from tacit.gradients._digits import along, gains, log_shares, own_slope, reward_of, squared_norm, valued
+from tacit.gradients._draws import each
 from tacit.gradients._score import check_discrete
 
 stop = jax.lax.stop_gradient
@@ -60,14 +61,14 @@ class AbstractControlVariate(AbstractGradient):
         shares, reward = log_shares(q), reward_of(q, log_weight)
         z = stop(shares) + jax.random.gumbel(key, (num_samples, *shares.shape), shares.dtype)
         b = jax.nn.one_hot(jnp.argmax(z, axis=-1), z.shape[-1], dtype=z.dtype)
-        log_w = jax.vmap(reward)(b)
+        log_w = each(reward, b)
         fixed = stop(log_w)
         behind = jnp.exp(z - jnp.max(z, axis=-1, keepdims=True))
 
         def slope(own: PyTree) -> Float[Array, "d k"]:
             def controls(z: Float[Array, "s d k"]) -> tuple[Scalar, Float[Array, " s"]]:
                 relaxed = jax.nn.softmax(z / self.temperature_of(own), axis=-1)
-                gain = gains(combine, fixed, jax.vmap(reward)(relaxed))
+                gain = gains(combine, fixed, each(reward, relaxed))
                 c = jax.vmap(lambda r, g: self.control(own, r, g, context))(relaxed, gain)
                 return jnp.sum(c), c
 

@@ -12,6 +12,7 @@ from tacit._errors import UsageError
 from tacit._typing import Array, Event, Key, Scalar
 from tacit.distributions import AbstractDistribution, Bernoulli, Categorical, Categoricals
 from tacit.gradients._base import Combine, LogWeight
+from tacit.gradients._draws import each
 
 DISCRETE = (Bernoulli, Categorical, Categoricals)
 stop = jax.lax.stop_gradient
@@ -34,7 +35,7 @@ def check_samples(num_samples: int, least: int, where: str) -> None:
 def draw(key: Key, q: Any, log_weight: LogWeight, num_samples: int) -> tuple[Event, Float[Array, " s"]]:
     """Independent draws and their log-weights, with q stopped: the gradient in q is left to `with_scores`."""
     draws = stop(jax.vmap(q.sample)(jax.random.split(key, num_samples)))
-    return draws, jax.vmap(lambda z: log_weight(stop(q), z))(draws)
+    return draws, each(lambda z: log_weight(stop(q), z), draws)
 
 
 def with_scores(

@@ -12,6 +12,7 @@ from tacit._typing import Array, Key, Scalar
 from tacit.distributions import AbstractDistribution
 from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
 from tacit.gradients._digits import along, log_shares, own_slope, reward_of, rows_of, valued
+from tacit.gradients._draws import each
 from tacit.gradients._score import check_discrete
 
 
@@ -47,7 +48,7 @@ class AbstractStraightThrough(AbstractGradient):
         key_draw, key_pass = jax.random.split(key)
         events = jax.vmap(fixed.sample)(jax.random.split(key_draw, num_samples))
         rows = jax.vmap(lambda event: rows_of(q, event))(events)
-        log_w, slopes = jax.vmap(jax.value_and_grad(reward))(rows)
+        log_w, slopes = each(jax.value_and_grad(reward), rows)
         slopes = jax.grad(combine)(log_w)[:, None, None] * slopes
         keys = jax.random.split(key_pass, num_samples)
         sent = jax.vmap(lambda key, row, slope: self.passed(key, log_shares(fixed), row, slope))(keys, rows, slopes)

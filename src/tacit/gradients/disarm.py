@@ -12,6 +12,7 @@ from tacit._errors import UsageError
 from tacit._typing import Array, Key, Scalar
 from tacit.distributions import AbstractDistribution, Bernoulli
 from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
+from tacit.gradients._draws import each
 
 stop = jax.lax.stop_gradient
 
@@ -54,7 +55,7 @@ class DisARM(AbstractGradient):
         fixed = stop(q)
         u = jax.random.uniform(key, (num_samples, q.n_columns), q.logits.dtype)
         pairs = jnp.stack([u < fixed.probs, 1 - u < fixed.probs]).astype(q.logits.dtype)
-        log_w = jax.vmap(jax.vmap(lambda z: log_weight(fixed, z)))(pairs)
+        log_w = jax.vmap(lambda draws: each(lambda z: log_weight(fixed, z), draws))(pairs)
         one, two = stop(log_w)
         gap = 0.5 * (_steps(combine, one, two) - _steps(combine, two, one))  # f(b) - f(b~), (s,)
         sign = jnp.where(pairs[1] == 1, -1.0, 1.0) * (pairs[0] != pairs[1])

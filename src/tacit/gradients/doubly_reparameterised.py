@@ -11,6 +11,7 @@ from jaxtyping import PyTree
 from tacit._typing import Array, Key, Scalar
 from tacit.distributions import AbstractDistribution
 from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
+from tacit.gradients._draws import each
 from tacit.gradients.pathwise import check_pathwise
 from tacit.gradients.sticking_the_landing import stopped
 
@@ -49,7 +50,7 @@ class DoublyReparameterised(AbstractGradient):
     ) -> tuple[Scalar, PyTree]:
         draws = jax.vmap(q.sample)(jax.random.split(key, num_samples))
         fixed, still = stopped(q), jax.lax.stop_gradient
-        log_w, slopes = jax.vmap(jax.value_and_grad(lambda z: log_weight(fixed, z)))(still(draws))
+        log_w, slopes = each(jax.value_and_grad(lambda z: log_weight(fixed, z)), still(draws))
         settled = still(log_w)
         coefficients = jax.grad(combine)(settled) - jnp.diagonal(jax.hessian(combine)(settled))
         path = coefficients @ _rows(still(slopes) * draws)

@@ -11,6 +11,7 @@ from tacit._typing import Array, Key, Scalar
 from tacit.distributions import AbstractDistribution
 from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
 from tacit.gradients._digits import check_temperature, event_of, log_shares, valued
+from tacit.gradients._draws import each
 from tacit.gradients._score import check_discrete
 
 
@@ -58,7 +59,7 @@ class GumbelSoftmax(AbstractGradient):
         z = shares + jax.random.gumbel(key, (num_samples, *shares.shape), shares.dtype)
 
         def total(rows: Float[Array, "s d k"]) -> Scalar:
-            return combine(jax.vmap(lambda row: log_weight(q, event_of(q, row)))(rows))
+            return combine(each(lambda row: log_weight(q, event_of(q, row)), rows))
 
         hard = jax.nn.one_hot(z.argmax(axis=-1), z.shape[-1], dtype=z.dtype)
         return valued(total(hard), total(jax.nn.softmax(z / self.temperature, axis=-1))), memory.running

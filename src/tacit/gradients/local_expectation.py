@@ -12,6 +12,7 @@ from tacit._typing import Array, Key, Scalar
 from tacit.distributions import AbstractDistribution
 from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
 from tacit.gradients._digits import along, log_shares, own_slope, reward_of, rows_of, valued
+from tacit.gradients._draws import each
 from tacit.gradients._score import check_discrete
 
 
@@ -53,7 +54,7 @@ class LocalExpectation(AbstractGradient):
         d, k = shares.shape
         events = jax.vmap(q.sample)(jax.random.split(key, num_samples))
         rows = jax.vmap(lambda event: rows_of(q, event))(events)
-        log_w = jax.vmap(reward)(rows)
+        log_w = each(reward, rows)
 
         def listed(s: Array, row: Float[Array, "d k"]) -> Float[Array, "d k"]:
             """The slope in `shares` from draw s: its other states are its own, moved on by 1 to k - 1 places."""

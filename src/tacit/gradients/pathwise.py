@@ -11,6 +11,7 @@ from tacit._errors import UsageError
 from tacit._typing import Key, Scalar
 from tacit.distributions import AbstractDistribution, AbstractReparameterised
 from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
+from tacit.gradients._draws import each
 
 
 class Pathwise(AbstractGradient):
@@ -43,7 +44,7 @@ class Pathwise(AbstractGradient):
         memory: Memory,
     ) -> tuple[Scalar, PyTree]:
         draws = jax.vmap(q.sample)(jax.random.split(key, num_samples))
-        return combine(jax.vmap(lambda z: log_weight(q, z))(draws)), memory.running
+        return combine(each(lambda z: log_weight(q, z), draws)), memory.running
 
 
 def check_pathwise(q: AbstractDistribution, where: str) -> None:

@@ -12,6 +12,7 @@ from tacit._errors import UsageError
 from tacit._typing import Key, Scalar
 from tacit.distributions import AbstractDistribution
 from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
+from tacit.gradients._draws import each
 from tacit.gradients.pathwise import check_pathwise
 
 
@@ -53,7 +54,7 @@ class StickingTheLanding(AbstractGradient):
     ) -> tuple[Scalar, PyTree]:
         draws = jax.vmap(q.sample)(jax.random.split(key, num_samples))
         fixed = stopped(q)
-        return combine(jax.vmap(lambda z: log_weight(fixed, z))(draws)), memory.running
+        return combine(each(lambda z: log_weight(fixed, z), draws)), memory.running
 
 
 def stopped(q: Any) -> Any:

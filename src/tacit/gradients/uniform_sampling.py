@@ -12,6 +12,7 @@ from tacit._errors import UsageError
 from tacit._typing import Key, Scalar
 from tacit.distributions import AbstractDistribution, Bernoulli
 from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
+from tacit.gradients._draws import each
 from tacit.gradients._score import check_discrete
 from tacit.gradients.baselines import AbstractBaseline, ConstantBaseline
 
@@ -63,7 +64,7 @@ class UniformSampling(AbstractGradient):
         draws = jax.vmap(r.sample)(jax.random.split(key, num_samples))
         log_q = jax.vmap(q.log_prob)(draws)
         rho = jnp.exp(log_q - jax.vmap(r.log_prob)(draws))
-        log_w = jax.vmap(lambda z: log_weight(q, z))(draws)
+        log_w = each(lambda z: log_weight(q, z), draws)
         b, reward = stop(self.baseline(context, memory)), stop(jnp.mean(log_w))
         empty = jnp.full(num_samples, b, log_w.dtype)
         nothing = combine(empty)

@@ -64,11 +64,14 @@ class Joint(AbstractProcedure):
         scale = -1 / jnp.maximum(summary.weight, 1e-12)
         descent = jax.tree.map(lambda g: scale * g, summary.gradient)
         finite = jnp.isfinite(optax.tree.norm(descent)) & jnp.isfinite(summary.bound)
-        updates, moments = self.optimizer.update(descent, state.optimizer, trained)
-        moved = (optax.apply_updates(trained, updates), moments, summary.running)
         stayed = (trained, state.optimizer, state.memory.running)
+
+        def moved() -> PyTree:
+            updates, moments = self.optimizer.update(descent, state.optimizer, trained)
+            return optax.apply_updates(trained, updates), moments, summary.running
+
         taken = finite & (summary.weight > 0)
-        trained, moments, running = jax.tree.map(lambda new, old: jnp.where(taken, new, old), moved, stayed)
+        trained, moments, running = jax.lax.cond(taken, moved, lambda: stayed)
         model, posterior, own = eqx.combine(trained, rest)
         return State(model, posterior, moments, Memory(own, running), state.skipped + ~finite, state.step + 1)
 

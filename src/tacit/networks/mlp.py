@@ -27,7 +27,7 @@ class Linear(eqx.Module):
         return cls(gain / math.sqrt(max(n_in, 1)) * jax.random.normal(key, (n_out, n_in)), jnp.zeros(n_out))
 
     def __call__(self, x: Float[Array, " i"]) -> Float[Array, " o"]:
-        return self.weight @ x + self.bias
+        return x @ self.weight.T + self.bias
 
 
 class MLP(eqx.Module):
