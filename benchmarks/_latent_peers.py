@@ -1,121 +1,149 @@
-"""The networks of `latent_speed` in eager PyTorch and in NumPyro's SVI, where installed: milliseconds a step."""
+"""The networks of `_latent_problems` in eager PyTorch and in NumPyro's SVI, where installed.
+
+Each peer has `epoch(y, x)`, one pass by Adam over the rows in a new order, and `bound(y, x)`, the mean ELBO of rows by
+as many draws as a step takes.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
-import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-RATE = 1e-3
+from benchmarks._latent_problems import RATE, Problem
 
 
-def torch_step(
-    x: np.ndarray, widths: tuple[int, ...], latents: int, batch: int, kind: str, epochs: int
-) -> float | None:
-    """One step of Adam; `kind`: "normal" latents pathwise, or "bits" with leave-one-out over two draws."""
-    try:
+class EagerTorch:
+    """PyTorch without its compiler."""
+
+    def __init__(self, problem: Problem) -> None:
         import torch
-    except ImportError:
-        return None
-    from torch import nn
-    from torch.nn import functional
+        from torch import nn
 
-    d = x.shape[1]
-    binary = set(np.unique(x)) <= {0.0, 1.0}
-    width = 2 * latents if kind == "normal" else latents
+        torch.manual_seed(0)
+        d, p, widths, latents = problem[:4]
 
-    def network(sizes: list[int]) -> Any:
-        layers: list[Any] = []
-        for i, o in itertools.pairwise(sizes[:-1]):
-            layers += [nn.Linear(i, o), nn.LeakyReLU(0.01)]
-        return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
+        def network(sizes: list[int]) -> Any:
+            layers: list[Any] = []
+            for i, o in itertools.pairwise(sizes[:-1]):
+                layers += [nn.Linear(i, o), nn.LeakyReLU(0.01)]
+            return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
-    encoder, decoder = network([d, *widths, width]), network([latents, *reversed(widths), d])
-    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=RATE)
-    data = torch.as_tensor(x, dtype=torch.float32)
+        self.problem, self.torch = problem, torch
+        self.encoder = network([d + p, *widths, 2 * latents if problem.normal else latents])
+        self.decoder = network([latents + p, *reversed(widths), d])
+        self.optimizer = torch.optim.Adam([*self.encoder.parameters(), *self.decoder.parameters()], lr=RATE)
 
-    def log_likelihood(z: Any, y: Any) -> Any:
-        out = decoder(z)
-        if binary:
-            return -functional.binary_cross_entropy_with_logits(out, y.expand_as(out), reduction="none").sum(-1)
+    def epoch(self, y: np.ndarray, x: np.ndarray | None) -> None:
+        rows, given = self._tensors(y, x)
+        batch = self.problem.batch
+        for index in self.torch.randperm(len(rows))[: len(rows) // batch * batch].reshape(-1, batch):
+            self.optimizer.zero_grad()
+            loss = -self._value(rows[index], None if given is None else given[index])[1]
+            loss.backward()
+            self.optimizer.step()
+
+    def bound(self, y: np.ndarray, x: np.ndarray | None) -> float:
+        with self.torch.no_grad():
+            return float(self._value(*self._tensors(y, x))[0])
+
+    def _tensors(self, y: np.ndarray, x: np.ndarray | None) -> tuple[Any, Any]:
+        return self.torch.as_tensor(y), None if x is None else self.torch.as_tensor(x)
+
+    def _value(self, y: Any, x: Any) -> tuple[Any, Any]:
+        """The mean bound of rows, and what has its gradient."""
+        torch = self.torch
+        read = 2 * y - 1 if self.problem.binary else y
+        raw = self.encoder(read if x is None else torch.cat([read, x], 1))
+        if self.problem.normal:
+            loc, log_scale = raw.chunk(2, 1)
+            z = loc + torch.exp(log_scale) * torch.randn_like(loc)
+            kl = 0.5 * (torch.exp(2 * log_scale) + loc**2 - 1 - 2 * log_scale).sum(1)
+            bound = (self._log_likelihood(z, y, x) - kl).mean()
+            return bound, bound
+        cross_entropy = torch.nn.functional.binary_cross_entropy_with_logits
+        z = torch.bernoulli(torch.sigmoid(raw).detach().expand(2, *raw.shape))
+        log_q = -cross_entropy(raw.expand_as(z), z, reduction="none").sum(-1)
+        log_w = self._log_likelihood(2 * z - 1, y, x) - raw.shape[1] * np.log(2) - log_q.detach()
+        signal = (log_w - log_w.flip(0)).detach()
+        return log_w.mean(), (log_w.mean(0) + 0.5 * (signal * log_q).sum(0)).mean()
+
+    def _log_likelihood(self, z: Any, y: Any, x: Any) -> Any:
+        torch = self.torch
+        out = self.decoder(z if x is None else torch.cat([z, x], 1))
+        if self.problem.binary:
+            cross_entropy = torch.nn.functional.binary_cross_entropy_with_logits
+            return -cross_entropy(out, y.expand_as(out), reduction="none").sum(-1)
         return -0.5 * ((y - out) ** 2 + 1.8378770664093453).sum(-1)
 
-    def loss_normal(y: Any) -> Any:
-        loc, log_scale = encoder(2 * y - 1 if binary else y).chunk(2, 1)
-        z = loc + torch.exp(log_scale) * torch.randn_like(loc)
-        kl = 0.5 * (torch.exp(2 * log_scale) + loc**2 - 1 - 2 * log_scale).sum(1)
-        return (kl - log_likelihood(z, y)).mean()
 
-    def loss_bits(y: Any) -> Any:
-        logits = encoder(2 * y - 1)
-        z = torch.bernoulli(torch.sigmoid(logits).detach().expand(2, *logits.shape))
-        log_q = -functional.binary_cross_entropy_with_logits(logits.expand_as(z), z, reduction="none").sum(-1)
-        log_w = log_likelihood(2 * z - 1, y) - latents * np.log(2) - log_q.detach()
-        signal = (log_w - log_w.flip(0)).detach()
-        return -(log_w.mean(0) + 0.5 * (signal * log_q).sum(0)).mean()
+class NumPyro:
+    """NumPyro's SVI with the closed divergence, its update jitted: normal latents."""
 
-    loss = loss_normal if kind == "normal" else loss_bits
-    best = np.inf
-    for _ in range(epochs):
-        order = torch.randperm(len(data))[: len(data) // batch * batch].reshape(-1, batch)
-        began = time.perf_counter()
-        for index in order:
-            optimizer.zero_grad()
-            loss(data[index]).backward()
-            optimizer.step()
-        best = min(best, (time.perf_counter() - began) / len(order))
-    return 1e3 * best
+    def __init__(self, problem: Problem) -> None:
+        import jax
+        import jax.numpy as jnp
+        from numpyro import distributions, param, plate, sample
+        from numpyro.infer import SVI, TraceMeanField_ELBO
+        from numpyro.optim import Adam
+
+        d, p, widths, latents = problem[:4]
+        rng = np.random.default_rng(0)
+
+        def network(name: str, sizes: list[int], h: Any) -> Any:
+            for i, (a, b) in enumerate(itertools.pairwise(sizes)):
+                weight = param(f"{name}{i}w", jnp.asarray(rng.normal(size=(a, b)) / np.sqrt(a), jnp.float32))
+                bias = param(f"{name}{i}b", jnp.zeros(b))
+                h = h @ weight + bias
+                h = jax.nn.leaky_relu(h) if i < len(sizes) - 2 else h
+            return h
+
+        def joined(h: Any, x: Any) -> Any:
+            return h if x is None else jnp.concatenate([h, x], axis=1)
+
+        def model(y: Any, x: Any) -> None:
+            with plate("rows", len(y)):
+                z = sample("z", distributions.Normal(jnp.zeros(latents), 1.0).to_event(1))
+                out = network("decoder", [latents + p, *reversed(widths), d], joined(z, x))
+                likelihood = distributions.Bernoulli(logits=out) if problem.binary else distributions.Normal(out, 1.0)
+                sample("y", likelihood.to_event(1), obs=y)
+
+        def guide(y: Any, x: Any) -> None:
+            read = 2 * y - 1 if problem.binary else y
+            out = network("encoder", [d + p, *widths, 2 * latents], joined(read, x))
+            with plate("rows", len(y)):
+                sample("z", distributions.Normal(out[:, :latents], jnp.exp(out[:, latents:])).to_event(1))
+
+        def take(data: Any, index: Any) -> Any:
+            return jax.tree.map(lambda a: a[index], data)
+
+        self.problem, self.random, self.jax = problem, rng, jax
+        self.svi = SVI(model, guide, Adam(RATE), TraceMeanField_ELBO())
+        self.update = jax.jit(lambda state, data, index: self.svi.update(state, *take(data, index)))
+        self.evaluate = jax.jit(lambda state, y, x: -self.svi.evaluate(state, y, x) / len(y))
+        self.state: Any = None
+
+    def epoch(self, y: np.ndarray, x: np.ndarray | None) -> None:
+        batch, data = self.problem.batch, self.jax.device_put((y, x))
+        if self.state is None:
+            self.state = self.svi.init(self.jax.random.key(0), *self.jax.tree.map(lambda a: a[:batch], data))
+        order = self.random.permutation(len(y))[: len(y) // batch * batch].reshape(-1, batch)
+        for index in order.astype(np.int32):
+            self.state, loss = self.update(self.state, data, index)
+        self.jax.block_until_ready(loss)
+
+    def bound(self, y: np.ndarray, x: np.ndarray | None) -> float:
+        return float(self.evaluate(self.state, y, x))
 
 
-def numpyro_step(x: np.ndarray, widths: tuple[int, ...], latents: int, batch: int, epochs: int) -> float | None:
-    """One jitted update of SVI with the closed divergence, normal latents."""
-    try:
-        import numpyro
-    except ImportError:
-        return None
-    import jax
-    import jax.numpy as jnp
-    from numpyro import distributions as dist
-    from numpyro.infer import SVI, TraceMeanField_ELBO
-    from numpyro.optim import Adam
-
-    d = x.shape[1]
-    binary = set(np.unique(x)) <= {0.0, 1.0}
-    rng = np.random.default_rng(0)
-
-    def network(name: str, sizes: list[int], h: Any) -> Any:
-        for i, (a, b) in enumerate(itertools.pairwise(sizes)):
-            weight = numpyro.param(f"{name}{i}w", jnp.asarray(rng.normal(size=(a, b)) / np.sqrt(a), jnp.float32))
-            bias = numpyro.param(f"{name}{i}b", jnp.zeros(b))
-            h = h @ weight + bias
-            h = jax.nn.leaky_relu(h) if i < len(sizes) - 2 else h
-        return h
-
-    def model(y: Any) -> None:
-        with numpyro.plate("rows", len(y)):
-            z = numpyro.sample("z", dist.Normal(jnp.zeros(latents), 1.0).to_event(1))
-            out = network("decoder", [latents, *reversed(widths), d], z)
-            likelihood = dist.Bernoulli(logits=out) if binary else dist.Normal(out, 1.0)
-            numpyro.sample("y", likelihood.to_event(1), obs=y)
-
-    def guide(y: Any) -> None:
-        out = network("encoder", [d, *widths, 2 * latents], 2 * y - 1 if binary else y)
-        with numpyro.plate("rows", len(y)):
-            numpyro.sample("z", dist.Normal(out[:, :latents], jnp.exp(out[:, latents:])).to_event(1))
-
-    svi = SVI(model, guide, Adam(RATE), TraceMeanField_ELBO())
-    data = jnp.asarray(x, jnp.float32)
-    state = svi.init(jax.random.key(0), data[:batch])
-    update = jax.jit(lambda state, index: svi.update(state, data[index]))
-    best = np.inf
-    for epoch in range(epochs + 1):
-        order = jnp.asarray(rng.permutation(len(x))[: len(x) // batch * batch].reshape(-1, batch))
-        began = time.perf_counter()
-        for index in order:
-            state, loss = update(state, index)
-        jax.block_until_ready(loss)
-        if epoch:  # the first compiles
-            best = min(best, (time.perf_counter() - began) / len(order))
-    return 1e3 * best
+def installed(problem: Problem) -> dict[str, Callable[[Problem], Any]]:
+    """The peers that are installed and have this problem."""
+    found: dict[str, Callable[[Problem], Any]] = {}
+    if importlib.util.find_spec("torch"):
+        found["PyTorch"] = EagerTorch
+    if problem.normal and importlib.util.find_spec("numpyro"):
+        found["NumPyro"] = NumPyro
+    return found

@@ -16,7 +16,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from scipy import stats
 
-from tacit.distributions import Bernoulli, Categorical, Categoricals, DiagonalNormal
+from tacit.distributions import Bernoulli, Categorical, Categoricals, DiagonalNormal, DiscreteChain
 from tacit.gradients import (
     AbstractGradient,
     Arms,
@@ -41,7 +41,8 @@ from tacit.gradients import (
     UniformSampling,
     UnorderedSet,
 )
-from tacit.models import Constant
+from tacit.models import BernoulliLatent, CategoricalLatent, Constant, Layer
+from tacit.networks import Dense, Linear
 from tacit.objectives import ELBO, IWAE
 
 DRAWS, CHUNK = 200_000, 4_000
@@ -49,7 +50,9 @@ LATENTS: dict[str, Callable[[np.random.Generator], Any]] = {
     "categorical": lambda random: Categorical(jnp.asarray(random.normal(size=4))),
     "categoricals": lambda random: Categoricals(jnp.asarray(random.normal(size=(2, 3)))),
     "bernoulli": lambda random: Bernoulli(jnp.asarray(random.normal(size=4))),
+    "layers": lambda random: layers(random),
 }
+ONE_LAYER = ("categorical", "categoricals", "bernoulli")
 OBJECTIVES = {"elbo": ELBO(), "iwae": IWAE()}
 CONTEXT = (jnp.array([0.5, -1.0, 2.0]), None)  # y and x of the row, for baselines that see them
 
@@ -58,27 +61,35 @@ class Row(NamedTuple):
     """An estimator, where it applies, and what it claims beyond being unbiased."""
 
     make: Callable[[], AbstractGradient]
-    latents: tuple[str, ...] = tuple(LATENTS)
+    latents: tuple[str, ...] = ONE_LAYER
     objectives: tuple[str, ...] = tuple(OBJECTIVES)  # beyond the first on the last latent only
     num_samples: int = 2
     exact_at_posterior: bool = False  # no variance at all once q is the posterior
+
+
+def layers(random: np.random.Generator) -> DiscreteChain:
+    """Two bits, and one of three given them."""
+    weight, bias = (jnp.asarray(random.normal(size=size)) for size in ((3, 2), 3))
+    layer = Layer(BernoulliLatent(2), Dense((), "tanh"), Linear(weight, bias), CategoricalLatent(3))
+    return DiscreteChain(Bernoulli(jnp.asarray(random.normal(size=2))), layer)
 
 
 def density() -> Constant:
     return Constant(DiagonalNormal(jnp.zeros(3), jnp.zeros(3)))
 
 
+ALL = tuple(LATENTS)
 ONE, TWO = ("categorical",), ("categoricals",)  # where another latent would tell nothing new
 ROWS: dict[str, Row] = {
-    "enumeration": Row(Enumeration, objectives=("elbo",), num_samples=1, exact_at_posterior=True),
+    "enumeration": Row(Enumeration, ALL, objectives=("elbo",), num_samples=1, exact_at_posterior=True),
     "uniform": Row(UniformSampling),
     "defensive": Row(lambda: UniformSampling(0.3, ConstantBaseline(-1.7)), TWO, exact_at_posterior=True),
-    "reinforce": Row(Reinforce),
+    "reinforce": Row(Reinforce, ALL),
     "reinforce constant": Row(lambda: Reinforce(ConstantBaseline(-1.7)), TWO, exact_at_posterior=True),
     "reinforce average": Row(lambda: Reinforce(MovingAverage()), ONE, ("elbo",)),
     "reinforce network": Row(lambda: Reinforce(NetworkBaseline((8,))), ONE, ("elbo",)),
     "reinforce density": Row(lambda: Reinforce(LearnedDensity(density())), ONE),
-    "leave-one-out": Row(LeaveOneOut, num_samples=3, exact_at_posterior=True),
+    "leave-one-out": Row(LeaveOneOut, ALL, num_samples=3, exact_at_posterior=True),
     "leave-one-out arithmetic": Row(lambda: LeaveOneOut("arithmetic"), TWO, num_samples=3, exact_at_posterior=True),
     "leave-one-out plain": Row(lambda: LeaveOneOut(plain=True), TWO, num_samples=3),
     "disarm": Row(DisARM, latents=("bernoulli",), exact_at_posterior=True),
@@ -117,7 +128,7 @@ class Problem(NamedTuple):
     q: Any
 
     def log_joint(self, theta: Any, z: jax.Array) -> jax.Array:
-        features = z.ravel()
+        features = ravel_pytree(z)[0]
         return theta["offset"] + theta["linear"] @ features + 2.0 * jnp.tanh(theta["inner"] @ features - 0.3)
 
     def log_weight(self, theta: Any) -> Callable[[Any, jax.Array], jax.Array]:
@@ -127,7 +138,8 @@ class Problem(NamedTuple):
 def problem(latent: str) -> Problem:
     random = np.random.default_rng(3)
     q = LATENTS[latent](random)
-    linear, inner = (jnp.asarray(random.normal(size=q.logits.size)) for _ in range(2))
+    size = ravel_pytree(q.sample(jax.random.key(0)))[0].size
+    linear, inner = (jnp.asarray(random.normal(size=size)) for _ in range(2))
     return Problem({"offset": jnp.asarray(0.4), "linear": linear, "inner": 1.5 * inner}, q)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tacit.data.batch import Batch
-from tacit.distributions import Bernoulli, Categorical, Chain
+from tacit.distributions import Bernoulli, Categorical, DiscreteChain
 from tacit.gradients import Pathwise
 from tacit.inference.from_prior import FromPrior
 from tacit.inference.optimizers import Descent
@@ -32,7 +32,7 @@ class Layers(AbstractConditional):
     second: Linear
 
     def __call__(self, x):
-        return Chain(Categorical(self.first(x)), Second(self.second))
+        return DiscreteChain(Categorical(self.first(x)), Second(self.second))
 
 
 class Pixels(AbstractConditional):

@@ -69,7 +69,12 @@ def test_rows_may_be_an_array_with_holes(data) -> None:
             train(model, None, wrong, **settings)
 
 
-def test_a_member_is_trained_as_if_alone(data) -> None:
+@pytest.mark.parametrize("large", [0, 100_000], ids=["in turn", "side by side"])
+def test_a_member_is_trained_as_if_alone(data, monkeypatch, large: int) -> None:
+    monkeypatch.setattr(epochs, "LARGE", large)
+    jax.clear_caches()  # the way is chosen when the loop is traced
+    taken = []
+    monkeypatch.setattr(epochs, "_in_turn", lambda f, real=epochs._in_turn: taken.append("in turn") or real(f))
     models = [make_model(seed) for seed in range(3)]
     rows = np.setdiff1d(np.arange(40), HELD)
     population = Population(np.stack([rows] * 3), np.stack([HELD] * 3))
@@ -82,6 +87,8 @@ def test_a_member_is_trained_as_if_alone(data) -> None:
     alone = _alone(models[1], data, rows, key, Descent(0.01))
     np.testing.assert_allclose(together.validation[:, 1], alone, rtol=2e-3, atol=2e-4)
     assert abs(together.validation[-1, 0] - alone[-1]) > 1e-3
+    assert bool(taken) == (large == 0)
+    jax.clear_caches()
 
 
 def _alone(model, data, rows, key, optimizer) -> np.ndarray:

@@ -10,7 +10,7 @@ from tacit.distributions.autoregressive import AutoregressiveBernoulli, Autoregr
 from tacit.distributions.bernoulli import Bernoulli
 from tacit.distributions.categorical import Categorical, CategoricalColumn
 from tacit.distributions.categoricals import Categoricals
-from tacit.distributions.chain import Chain
+from tacit.distributions.chain import Chain, DiscreteChain
 from tacit.distributions.concrete import Concrete
 from tacit.distributions.concrete_kl import concrete_kl
 from tacit.distributions.concrete_mean import concrete_mean
@@ -43,6 +43,7 @@ __all__ = [
     "Concrete",
     "Concretes",
     "DiagonalNormal",
+    "DiscreteChain",
     "LinearNormal",
     "LoneMultivariateNormal",
     "LowRankNormal",

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from tacit._errors import UsageError
 from tacit._typing import Array, Event, Key, Scalar
-from tacit.distributions import AbstractDistribution, Bernoulli, Categorical, Categoricals
+from tacit.distributions import AbstractDistribution, Bernoulli, Categorical, Categoricals, DiscreteChain
 from tacit.gradients._base import Combine, LogWeight
 from tacit.gradients._draws import each
 
@@ -18,8 +18,18 @@ DISCRETE = (Bernoulli, Categorical, Categoricals)
 stop = jax.lax.stop_gradient
 
 
+def check_scored(q: AbstractDistribution, where: str) -> None:
+    """Raise `UsageError` where q is no discrete latent, of one layer or two: what estimators that ask only for draws of
+    q and their probabilities apply to."""
+    if not isinstance(q, DiscreteChain):
+        check_discrete(q, where)
+
+
 def check_discrete(q: AbstractDistribution, where: str) -> None:
     """Raise `UsageError` where q is no discrete latent."""
+    if isinstance(q, DiscreteChain):
+        mend = "Use Reinforce, LeaveOneOut or Enumeration."
+        raise UsageError("this latent has two layers, the estimator is for one.", where=where, mend=mend)
     if not isinstance(q, DISCRETE):
         mend = "Use Pathwise, StickingTheLanding or DoublyReparameterised for a continuous latent."
         raise UsageError(f"{type(q).__name__} is no discrete latent.", where=where, mend=mend)

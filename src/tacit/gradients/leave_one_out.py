@@ -13,7 +13,7 @@ from tacit._errors import UsageError
 from tacit._typing import Key, Scalar
 from tacit.distributions import AbstractDistribution
 from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
-from tacit.gradients._score import check_discrete, check_samples, draw, with_scores
+from tacit.gradients._score import check_samples, check_scored, draw, with_scores
 
 CONTROLS = ("geometric", "arithmetic")
 
@@ -47,7 +47,7 @@ class LeaveOneOut(AbstractGradient):
             raise UsageError(f"control={self.control!r} is not known.", where="LeaveOneOut", mend=mend)
 
     def check(self, q: AbstractDistribution, num_samples: int) -> None:
-        check_discrete(q, "LeaveOneOut")
+        check_scored(q, "LeaveOneOut")
         check_samples(num_samples, 2, "LeaveOneOut")
 
     def __call__(

@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 from tacit._typing import Key, Scalar
 from tacit.distributions import AbstractDistribution, AbstractReparameterised
 from tacit.gradients._base import AbstractGradient, Combine, LogWeight, Memory
-from tacit.gradients._score import check_discrete, draw, with_scores
+from tacit.gradients._score import check_scored, draw, with_scores
 from tacit.gradients.baselines import AbstractBaseline, ConstantBaseline
 
 stop = jax.lax.stop_gradient
@@ -37,7 +37,7 @@ class Reinforce(AbstractGradient):
 
     def check(self, q: AbstractDistribution, num_samples: int) -> None:
         if not isinstance(q, AbstractReparameterised):
-            check_discrete(q, "Reinforce")
+            check_scored(q, "Reinforce")
 
     def init(self, key: Key, context: PyTree) -> Memory:
         return self.baseline.init(key, context)

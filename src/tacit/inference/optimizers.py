@@ -25,7 +25,9 @@ RULES = {
 }
 
 
-LARGE = 100_000  # numbers from which on laying parameters out as one vector costs more than it saves
+# numbers of a network from which on its products are most of a step: laying parameters out as one vector then costs
+# more than it saves, and so do products of several members at once on a CPU
+LARGE = 100_000
 
 
 class AbstractOptimizer(eqx.Module):

@@ -25,6 +25,7 @@ from tacit.models.latents import (
     NormalLatent,
     Prior,
 )
+from tacit.models.layers import Layer, LayeredPosterior, LayeredPrior, OfBottom
 from tacit.models.pixels import ImageReader, ImageWriter, Shift
 from tacit.models.relaxed import ConcreteGate, MixtureRelaxation, MomentsRelaxation, NetworkRelaxation
 
@@ -56,6 +57,9 @@ __all__ = [
     "ImageReader",
     "ImageWriter",
     "LatentModel",
+    "Layer",
+    "LayeredPosterior",
+    "LayeredPrior",
     "MixtureOfExperts",
     "MixturePrior",
     "MixtureRelaxation",
@@ -64,6 +68,7 @@ __all__ = [
     "NormalColumns",
     "NormalLatent",
     "Observed",
+    "OfBottom",
     "PoissonFamily",
     "Prior",
     "Recognition",

@@ -14,6 +14,7 @@ from tacit._device import compiled
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
 from tacit.inference.bound import weighted
+from tacit.inference.optimizers import LARGE
 from tacit.inference.procedure import AbstractProcedure, State
 
 VALIDATION_TILE = 1024  # rows judged at once
@@ -101,7 +102,7 @@ def run(
     ) -> tuple[Course, Array]:
         return _epoch(procedure, course, data, rows, validation, limits, batch_size, metrics)
 
-    over_members = _alone if rows.shape[0] == 1 else eqx.filter_vmap
+    over_members = _way(courses, rows.shape[0])
     history = jnp.full((chunk, rows.shape[0], 2 + len(metrics)), jnp.nan)
     arrays, rest = eqx.partition(courses, eqx.is_array)
 
@@ -119,6 +120,32 @@ def run(
 
 
 run_short, run_long = compiled(run), eqx.filter_jit(run)  # soon compiled, or faster steps
+
+
+def _way(courses: Course, size: int) -> Callable[..., Any]:
+    """How the members are gone over: small ones side by side; on a CPU large ones in turn, with plain products."""
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(courses.best, eqx.is_inexact_array)))
+    if size == 1:
+        return _alone
+    return _in_turn if jax.default_backend() == "cpu" and numbers > size * LARGE else eqx.filter_vmap
+
+
+def _in_turn(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What `eqx.filter_vmap` makes of a function, but one after the other."""
+
+    def called(*args: Any) -> Any:
+        arrays, rest = eqx.partition(args, eqx.is_array)
+        others = None  # what is no array is the same for all
+
+        def one(arrays: Any) -> Any:
+            nonlocal others
+            found, others = eqx.partition(function(*eqx.combine(arrays, rest)), eqx.is_array)
+            return found
+
+        found = jax.lax.map(one, arrays)
+        return eqx.combine(found, others)
+
+    return called
 
 
 def _alone(function: Callable[..., Any]) -> Callable[..., Any]:
