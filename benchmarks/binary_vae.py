@@ -16,6 +16,7 @@ also with more epochs. The epoch is chosen by the validation part.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks._binary_images import binary_images
-from benchmarks._common import report
+from benchmarks._common import RESULTS, machine, report
 from tacit.data.batch import Batch
 from tacit.evaluation.weights import weighted
 from tacit.gradients.names import GRADIENTS
@@ -118,6 +119,7 @@ def main() -> None:
         bounds = [judged(fitted, m, parts["test"][: options.rows]) for m in range(options.seeds)]
         rows.append(
             {
+                "processor": machine()["processor"],
                 "estimator": name,
                 "epochs": options.epochs,
                 "steps": options.epochs * 1000,
@@ -136,8 +138,18 @@ def main() -> None:
         f"Test bounds over {options.rows} rows, lower bounds on log p. Seconds are of this call, compilation included: "
         "epochs that were kept cost none."
     )
-    length = "" if options.epochs == SHORT else "_long"
-    report(f"binary_vae_{options.network}_{options.latent}{length}", rows, note)
+    name = f"binary_vae_{options.network}_{options.latent}{'' if options.epochs == SHORT else '_long'}"
+    report(name, [*of_others(name, [row["estimator"] for row in rows]), *rows], note)
+
+
+def of_others(name: str, estimators: list[str]) -> list[dict[str, Any]]:
+    """The kept lines of estimators that were not run now, each with the processor that it was made on."""
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        return []
+    kept = json.loads(path.read_text())
+    lines = [{"processor": kept["machine"]["processor"], **line} for line in kept["figures"]]
+    return [line for line in lines if line["estimator"] not in estimators]
 
 
 SPLIT = ((0, 50_000), (50_000, 60_000))

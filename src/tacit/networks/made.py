@@ -77,13 +77,13 @@ class MADE(eqx.Module):
         h, widths = inputs, tuple(int(layer.bias.shape[-1]) for layer in self.layers[:-1])
         masks = self.masks(widths, bool(self.contexts))
         for i, (layer, mask) in enumerate(zip(self.layers, masks, strict=True)):
-            new = jnp.where(mask, layer.weight, 0.0) @ h + layer.bias
+            new = h @ jnp.where(mask, layer.weight, 0.0).T + layer.bias
             if self.contexts and context is not None:
                 new = new + self.contexts[i](context)
             if i < len(widths):
                 new = function(new)
                 h = h + new if i > 0 and h.shape == new.shape else new
-        out = new + jnp.where(self._before(), self.skip.weight, 0.0) @ inputs
+        out = new + inputs @ jnp.where(self._before(), self.skip.weight, 0.0).T
         return out.reshape(y.shape)
 
     def masks(self, widths: tuple[int, ...], with_context: bool) -> list[Bool[np.ndarray, "o i"]]:
