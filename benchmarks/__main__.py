@@ -32,13 +32,14 @@ ALL = (
     "linear_gaussian",
     "quadrature_iwae",
     "latent_speed",
+    "latent_time",
     "optimisers",
     "collapse",
     "covariance",
     "compilation",
     "sklearn_checks",
 )
-LONG = ("iwae_mnist", "convolutional")
+LONG = ("iwae_mnist", "convolutional", "strong_decoder")
 DISCRETE = ("learned_density", "discrete_mixtures", "debd", "density_and_code", "latent_speed")
 
 

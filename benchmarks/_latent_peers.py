@@ -123,6 +123,9 @@ class NumPyro:
         self.problem, self.random, self.jax = problem, rng, jax
         self.svi = SVI(model, guide, Adam(RATE), TraceMeanField_ELBO())
         self.update = jax.jit(lambda state, data, index: self.svi.update(state, *take(data, index)))
+        self.updates = jax.jit(  # an epoch in one program
+            lambda state, data, order: jax.lax.scan(lambda s, i: self.svi.update(s, *take(data, i)), state, order)
+        )
         self.evaluate = jax.jit(lambda state, y, x: -self.svi.evaluate(state, y, x) / len(y))
         self.state: Any = None
 
@@ -131,12 +134,23 @@ class NumPyro:
         if self.state is None:
             self.state = self.svi.init(self.jax.random.key(0), *self.jax.tree.map(lambda a: a[:batch], data))
         order = self.random.permutation(len(y))[: len(y) // batch * batch].reshape(-1, batch)
-        for index in order.astype(np.int32):
+        self.jax.block_until_ready(self._steps(data, order.astype(np.int32)))
+
+    def _steps(self, data: Any, order: np.ndarray) -> Any:
+        for index in order:
             self.state, loss = self.update(self.state, data, index)
-        self.jax.block_until_ready(loss)
+        return loss
 
     def bound(self, y: np.ndarray, x: np.ndarray | None) -> float:
         return float(self.evaluate(self.state, y, x))
+
+
+class NumPyroLoop(NumPyro):
+    """The same with an epoch as one compiled loop."""
+
+    def _steps(self, data: Any, order: np.ndarray) -> Any:
+        self.state, losses = self.updates(self.state, data, order)
+        return losses
 
 
 def installed(problem: Problem) -> dict[str, Callable[[Problem], Any]]:
@@ -145,5 +159,5 @@ def installed(problem: Problem) -> dict[str, Callable[[Problem], Any]]:
     if importlib.util.find_spec("torch"):
         found["PyTorch"] = EagerTorch
     if problem.normal and importlib.util.find_spec("numpyro"):
-        found["NumPyro"] = NumPyro
+        found |= {"NumPyro": NumPyro, "NumPyro in a loop": NumPyroLoop}
     return found

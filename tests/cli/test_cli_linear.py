@@ -34,6 +34,8 @@ def test_fit_tells_the_latents_and_the_exact_figure(line: Any, table: Path) -> N
     page = table.with_name("line.html").read_text()
     for text in ("What the latents are made of", "All figures of this page are exact", "linear-gaussian"):
         assert text in page, text
+    assert "after each step of expectation maximisation" in page
+    assert "networks of the model" not in page
 
 
 def test_commands_ask_the_linear_model(line: Any, table: Path, holes: Path, run: Any) -> None:

@@ -107,6 +107,8 @@ def test_grey_images_are_labelled_in_all_that_is_printed(tmp_path: Path, run: An
     assert result.exit_code == 0, result.output
     for text in (result.output, page.read_text(), run("info", model).output, run("score", model, data).output):
         assert "not a log-likelihood" in text
+    assert "its grey-level score (not a log-likelihood)" in page.read_text()
+    assert "log-likelihood of rows" not in page.read_text()
     assert "held-out log-likelihood" not in result.output
     assert set(read(run("score", model, data).stdout)) == {"grey_score"}
     for option, words in (("3x3", "3 x 3 pixels are not the 6 columns"), ("2by3", "no shape of an image")):
@@ -114,6 +116,7 @@ def test_grey_images_are_labelled_in_all_that_is_printed(tmp_path: Path, run: An
         refused(told, 2, words)
     gaussian = ["--set", "likelihood=gaussian", "--image", "2x3"]
     plain = ("fit", data, "--model", "vae", *gaussian, "-o", tmp_path / "n.tacit")
+    refused(run(*plain[:-2], "-o", tmp_path / "n.tacit", "--image", "1x5"), 2, "1 x 5 pixels are not the 6 columns")
     refused(run(*plain, "--set", "network=patches"), 2, "1 pixels are constant")
     result = run(*plain, "--report", page, "--force", *TINY)  # in pictures a constant pixel is its value
     assert result.exit_code == 0, result.output
@@ -128,3 +131,58 @@ def test_grey_images_are_labelled_in_all_that_is_printed(tmp_path: Path, run: An
     refused(
         run("fit", data, "--model", "vae", *bernoulli, "-o", tmp_path / "loud.tacit"), 3, "neither 0 nor 1 nor a grey"
     )
+
+
+@pytest.mark.parametrize("model", ["vae", "discrete-vae"])
+def test_pixels_of_several_guessed_kinds_are_read_as_one(model: str, tmp_path: Path, run: Any) -> None:
+    """Counts, codes, two values and a row number, each of which is a kind of its own outside an image."""
+    rng = np.random.default_rng(2)
+    n = 200
+    pixels = [
+        rng.poisson(4, n),
+        rng.integers(0, 3, n),
+        16 * rng.integers(0, 2, n),
+        rng.permutation(n),
+        np.zeros(n, int),
+    ]
+    columns = {f"p{j}": pixels[j % 5] for j in range(6)} | {"p5": rng.integers(0, 17, n)}
+    data = written(tmp_path / "pixels.csv", columns)
+    out = tmp_path / "m.tacit"
+    fit = ("fit", data, "--model", model, "-o", out, "--force", *TINY[:2], "--set", "max_iter=5")
+    kinds = {one["kind"] for one in columns_of(run, fit, out)}
+    assert len(kinds) > 2
+    result = run(*fit, "--image", "2x3")
+    assert result.exit_code == 0, result.output
+    assert "all read as real numbers" in result.stderr
+    read = read_manifest(out)["record"]["data"]["columns"]
+    assert [one["kind"] for one in read] == ["real"] * 4 + ["id", "real"]
+    chosen = run(*fit, "--image", "2x3", "--type", "p0=count")
+    assert "all read as" not in chosen.stderr
+    bits = written(tmp_path / "bits.csv", {name: np.asarray(cells) % 2 for name, cells in columns.items()})
+    result = run("fit", bits, *fit[2:], "--image", "2x3")
+    assert result.exit_code == 0, result.output
+    assert "all read as 0 or 1" in result.stderr
+
+
+def columns_of(run: Any, command: Any, out: Path) -> list[dict[str, Any]]:
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    columns: list[dict[str, Any]] = read_manifest(out)["record"]["data"]["columns"]
+    return columns
+
+
+def test_choices_are_listed_in_order(table: Path, tmp_path: Path, run: Any) -> None:
+    result = run("fit", table, "--model", "vae", "-o", tmp_path / "m.tacit", "--set", "activation=no-such")
+    listed = result.stderr.split("{")[1].split("}")[0].split(", ")
+    assert len(listed) > 2
+    assert listed == sorted(listed)
+    result = run("fit", table, "--model", "vae", "-o", tmp_path / "m.tacit", "--set", "likelihood=no-such")
+    assert "{'auto', 'bernoulli', 'categorical', 'gaussian', 'log-normal', 'poisson'}" in result.stderr
+
+
+def test_columns_out_of_reach_are_told_before_training(table: Path, tmp_path: Path, run: Any) -> None:
+    """Whatever becomes of it: the means of the founding decoder lie between 0 and 1."""
+    data = written(tmp_path / "far.csv", {"a": np.linspace(50, 90, 40), "b": np.linspace(900, 100, 40) ** 1.01})
+    fit = ("fit", data, "--model", "vae", "-o", tmp_path / "m.tacit", "--set", "preset=founding")
+    result = run(*fit, "--set", "max_iter=2", "--set", "learning_rate=0.5", "--set", "n_latents=1")
+    assert "warning: The founding decoder's means lie between 0 and 1" in result.stderr

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from tacit._errors import UsageError
 from tacit.distributions import (
@@ -14,6 +15,7 @@ from tacit.distributions import (
     Concrete,
     Concretes,
     DiagonalNormal,
+    DiscreteChain,
     concrete_kl,
     kl_divergence,
     kl_factors,
@@ -97,3 +99,28 @@ def test_free_bits_cost_at_least_their_number_a_factor() -> None:
         ELBO(free_bits=0.5)
     with pytest.raises(UsageError, match="'sampled' or 'closed'"):
         ELBO(kl="open")
+
+
+@pytest.mark.parametrize("logit", [0.0, 1e-8, -1e-8, 3.0, -3.0, 60.0, -60.0])
+@pytest.mark.parametrize("double", [False, True])
+def test_the_slope_of_a_bit_is_its_residual_everywhere(logit: float, double: bool) -> None:
+    """d/da (y a - log(1 + exp a)) = y - sigmoid(a): at 0 too, where learned logits begin, and for relaxed bits."""
+    with jax.enable_x64(double):
+        y = jnp.array([0.0, 1.0, 0.3])
+        found = jax.grad(lambda a: Bernoulli(a).log_prob(y))(jnp.full(3, logit))
+        np.testing.assert_allclose(found, y - jax.nn.sigmoid(logit), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_draws_of_a_chain_are_as_frequent_as_it_says(reverse: bool) -> None:
+    """With the generator that users have: both parts have keys of their own."""
+    chain = DiscreteChain(Bernoulli(jnp.array([0.4, 0.0])), lambda a: Bernoulli(2.0 * a - 0.5), reverse)
+    draws = jax.vmap(chain.sample)(jax.random.split(jax.random.key(0), 20_000))
+    states = np.concatenate([np.asarray(part) for part in chain.support()], axis=1)
+    seen = np.concatenate([np.asarray(part) for part in draws], axis=1)
+    counts = np.array([np.all(seen == state, axis=1).sum() for state in states])
+    expected = np.exp(np.asarray(chain.log_probs(), np.float64)) * len(seen)
+    assert len(states) == chain.n_states == 16
+    assert stats.chi2.sf(np.sum((counts - expected) ** 2 / expected), 15) > 1e-6
+    log_probs = [chain.log_prob(jax.tree.map(lambda a, i=i: a[i], chain.support())) for i in range(16)]
+    np.testing.assert_allclose(log_probs, chain.log_probs(), rtol=1e-5)

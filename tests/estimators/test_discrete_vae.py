@@ -320,3 +320,10 @@ def test_listing_is_no_gradient_of_an_importance_weighted_bound() -> None:
     rows = np.repeat([[0, 0, 1, 1], [1, 1, 0, 0]], 30, axis=0)
     with pytest.raises(UsageError, match=r"one draw|importance-weighted"):
         DiscreteVAE(objective="iwae", gradient="enumeration", preset="fast", random_state=0).fit(rows)
+
+
+@pytest.mark.parametrize("gradient", ["sum-and-sample", "unordered-set"])
+def test_estimators_of_one_draw_need_no_setting_for_it(gradient: str) -> None:
+    rows = np.random.default_rng(0).integers(0, 2, (40, 4))
+    fitted = DiscreteVAE(3, gradient=gradient, preset="fast", max_iter=3, random_state=0).fit(rows)
+    assert np.isfinite(fitted.score(rows))

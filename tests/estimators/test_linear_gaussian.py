@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_wine
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.estimator_checks import check_estimator
 
 import tacit
@@ -28,6 +28,12 @@ def wine() -> np.ndarray:
 @pytest.fixture(scope="module")
 def model(wine: np.ndarray) -> LinearGaussian:
     return LinearGaussian(2, noise="diagonal", random_state=0).fit(wine)
+
+
+@pytest.mark.parametrize("method", ["transform", "latent_covariance", "reconstruct", "inverse_transform", "score"])
+def test_a_model_that_is_not_fitted_says_so(wine: np.ndarray, method: str) -> None:
+    with pytest.raises(NotFittedError):
+        getattr(LinearGaussian(), method)(wine)
 
 
 def closed_form(X: np.ndarray, m: int) -> float:

@@ -248,3 +248,30 @@ def test_a_pair_of_optimisers_by_name_falls_like_one() -> None:
     rules = plan_of(VAE(2, optimizer=("adam", "sgd"), learning_rate=0.02)).training.descent(100)
     assert [part.rule for part in (rules.model, rules.posterior)] == ["adam", "sgd"]
     assert all((part.learning_rate, part.decay_steps > 0) == (0.02, True) for part in (rules.model, rules.posterior))
+
+
+@pytest.mark.parametrize("latents", [1, 4])
+def test_holes_are_filled_and_predicted_by_the_conditional_of_the_model_itself(latents: int) -> None:
+    """In units of the exact conditional's standard deviation, though q was trained on whole rows."""
+    random = np.random.default_rng(1)
+    loadings = 3 * random.normal(size=(latents, 7))
+    rows = random.normal(size=(300, latents)) @ loadings + 0.5 * random.normal(size=(300, 7))
+    model = quiet(VAE(latents, hidden_layer_sizes=(), preset="fast", max_iter=200, random_state=0), rows)
+    means = np.asarray(model.inverse_transform(np.r_[np.zeros((1, latents)), np.eye(latents)]))
+    weight, noise = (means[1:] - means[0]).T, np.array(list(model.noise_scale_.values()))
+    covariance = weight @ weight.T + np.diag(noise**2)
+    holed = rows[:60].copy()
+    holed[random.random(holed.shape) < 0.4] = np.nan
+    holed[:, 0] = np.where(np.isnan(holed[:, 1:]).all(axis=1), rows[:60, 0], np.nan)
+    found, errors = np.asarray(model.impute(holed)), []
+    predicted = model.predict_distribution(holed, "x0").mean()
+    for row, filled, first in zip(holed, found, predicted, strict=True):
+        seen = ~np.isnan(row)
+        slopes = np.linalg.solve(covariance[np.ix_(seen, seen)], covariance[np.ix_(seen, ~seen)])
+        mean = means[0, ~seen] + (row - means[0])[seen] @ slopes
+        spread = np.sqrt(np.diag(covariance)[~seen] - np.sum(covariance[np.ix_(seen, ~seen)] * slopes, axis=0))
+        errors += list((filled[~seen] - mean) / spread)
+        if not seen[0]:
+            errors.append((first - mean[0]) / spread[0])
+    assert np.sqrt(np.mean(np.square(errors))) < 0.1
+    assert np.max(np.abs(errors)) < 0.5

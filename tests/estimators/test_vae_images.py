@@ -13,7 +13,7 @@ from scipy import stats
 
 import tacit
 from tacit import VAE, DiscreteVAE
-from tacit._errors import TacitWarning, UsageError
+from tacit._errors import FitError, TacitWarning, UsageError
 from tacit.models import ImageReader, ImageWriter
 from tacit.networks import Dense
 
@@ -150,3 +150,14 @@ def test_the_founding_decoder_refuses_what_it_cannot_give(founding: tuple[VAE, n
     again = tacit.load(tmp_path / "m.tacit")
     np.testing.assert_array_equal(again.score_samples(X[:5]), model.score_samples(X[:5]))
     assert again.get_params()["preset"] == "founding"
+
+
+def test_columns_out_of_reach_of_the_founding_decoder_are_told_before_training_fails() -> None:
+    X = 1000.0 * np.random.default_rng(0).normal(1.0, 0.3, size=(80, 2))
+    model = VAE(1, preset="founding", learning_rate=0.5, max_iter=30, random_state=0)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(FitError, match="run away"):
+            model.fit(X)
+    (found,) = [str(one.message) for one in told if one.category is TacitWarning]
+    assert "means lie between 0 and 1" in found

@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 import tacit
 from tacit import VAE, DiscreteVAE
@@ -106,13 +107,78 @@ def test_constant_pixels_are_part_of_a_bernoulli_image_and_left_out_of_a_normal_
     assert read_columns(table, "gaussian").names == ("x0", "x1", "x2", "x3", "x4")
 
 
-def test_more_latents_than_columns_is_a_note() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = VAE(9, likelihood="bernoulli", **{**FAST, "max_iter": 2}).fit(pixels())
-    (found,) = [finding for finding in model.findings_ if finding.code == "many-latents"]
-    assert found.severity == "note"
-    assert "9 latents are more than the 6 columns" in found.message
+def warned(model: Any, *rows: Any, **more: Any) -> list[str]:
+    """What `fit` warns of."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model.fit(*rows, **more)
+    return [str(one.message) for one in told if one.category is TacitWarning]
+
+
+def test_more_latents_than_columns_are_warned_of_with_a_remedy() -> None:
+    settings: dict[str, Any] = {"likelihood": "bernoulli", **FAST, "max_iter": 2}
+    (found,) = [text for text in warned(VAE(9, **settings), pixels()) if "9 latents" in text]
+    assert "9 latents are more than the 6 columns" in found
+    assert "n_latents=3" in found
+    code = DiscreteVAE(9, **settings)
+    assert not any("9 latents" in text for text in warned(code, pixels()))  # a code may have more bits than columns
+    assert any(finding.code == "many-latents" for finding in code.findings_)
+
+
+@pytest.mark.parametrize("kind", [VAE, DiscreteVAE])
+@pytest.mark.parametrize("image", [(1, 5), (5, 1)])
+def test_an_image_needs_its_constant_pixels_too(kind: Any, image: tuple[int, int]) -> None:
+    with pytest.raises(UsageError, match=f"{image[0]} x {image[1]} pixels are not the 6 columns of a row"):
+        kind(1, likelihood="gaussian", image=image, **FAST).fit(pixels())
+
+
+def test_constant_pixels_that_are_left_out_are_warned_of() -> None:
+    settings: dict[str, Any] = {"likelihood": "gaussian", "image": (2, 3), **FAST, "max_iter": 2}
+    found = [text for text in warned(VAE(1, **settings), pixels()) if "constant" in text]
+    assert len(found) == 1
+    assert "1 of 6 pixels are constant (x5)" in found[0]
+    assert "bernoulli" in found[0]
+    assert not any("constant" in text for text in warned(VAE(1, network="dense", **settings), pixels()))
+
+
+@pytest.mark.parametrize("kind", [VAE, DiscreteVAE])
+def test_columns_without_a_value_are_warned_of(kind: Any) -> None:
+    settings: dict[str, Any] = {**FAST, "max_iter": 2}
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    X[:, 1] = np.nan
+    assert [text for text in warned(kind(1, **settings), X) if "No cell has a value" in text and "x1" in text]
+    bits = np.where(np.isnan(X), X, X > 0)
+    assert [text for text in warned(kind(1, **settings), bits) if "No cell has a value" in text and "x1" in text]
+
+
+def test_covariates_without_a_value_are_warned_of() -> None:
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    beside = np.stack([X[:, 0] > 0, np.full(40, np.nan)], axis=1).astype(float)
+    found = warned(VAE(1, **{**FAST, "max_iter": 2}), X, covariates=beside)
+    assert [text for text in found if "No cell has a value" in text and "c1" in text]
+
+
+@pytest.mark.parametrize("kind", [VAE, DiscreteVAE])
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("transform", ()),
+        ("predict", ("x0",)),
+        ("predict_distribution", ("x0",)),
+        ("anomaly_pvalues", ()),
+        ("anomalies", ()),
+        ("reconstruct", ()),
+        ("impute", ()),
+        ("score", ()),
+        ("score_samples", ()),
+        ("evaluate", ()),
+        ("cost", ()),
+        ("inverse_transform", ()),
+    ],
+)
+def test_models_that_are_not_fitted_say_so(kind: Any, method: str, given: tuple[str, ...]) -> None:
+    with pytest.raises(NotFittedError):
+        getattr(kind(1), method)(pixels(), *given)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,16 @@ def test_the_jackknife_is_that_by_hand_even_where_one_weight_is_nearly_all() -> 
         np.testing.assert_allclose(found, 8 * (logsumexp(row) - np.log(8)) - 7 * np.mean(left), rtol=1e-12)
 
 
+@pytest.mark.parametrize("lead", [12.0, 40.0, 1e4])
+def test_the_estimate_is_no_more_than_a_nat_above_the_bound_where_one_draw_has_all_the_weight(lead: float) -> None:
+    log_w = np.full((1, 256), -lead)
+    log_w[0, 7] = 0.0
+    found = from_log_weights(log_w)
+    assert 0 <= found.jackknife[0] - found.bounds[0, 2] <= 1 + 1e-9
+    assert np.isfinite(found.jackknife_bias).all()
+    assert jackknife(log_w)[0] > found.jackknife[0]
+
+
 def test_halves_are_never_above_the_whole_and_the_gap_is_half_the_variance() -> None:
     """Lognormal weights: log p = m + s²/2, Var(w/p) = exp(s²) - 1; `mean w/p - 1`, of mean nought, takes noise away."""
     log_w = some_log_weights(10_000, 256)

@@ -92,6 +92,18 @@ def test_rows_that_are_images_are_shown_only_where_they_are_given(deep: Any) -> 
     assert "Images that the decoder gives over the plane of two latents." in images(plain)
 
 
+def test_scores_of_grey_levels_are_called_so_in_words_and_pictures(deep: Any) -> None:
+    deep["heldout"] = [{**one, "name": f"{one['name']} (not a log-likelihood)"} for one in deep["heldout"]]
+    page = Page(render(deep, data("mass", "length")))
+    text = " ".join(page.text.split())
+    for words in ("How far the bound is from the grey-level score", "Higher is better, but it is not a log-likelihood"):
+        assert words in text, words
+    assert "makes each row 2.7 times as probable" not in text
+    said = " ".join(images(page))
+    assert "Held-out grey-level score" in said
+    assert "log-likelihood" not in said
+
+
 @pytest.mark.parametrize("section", ["bounds", "bound_curve", "plane", "returned"])
 def test_what_is_absent_leaves_no_picture(deep: Any, section: str) -> None:
     whole = images(Page(render(deep, data("mass", "length"))))

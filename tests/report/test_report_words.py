@@ -92,3 +92,11 @@ def test_warnings_come_before_notes_in_their_own_order() -> None:
     severities = ["note", "warning", "note", "warning"]
     found = [{"severity": severity, "code": str(i)} for i, severity in enumerate(severities)]
     assert [warning["code"] for warning in ranked(found)] == ["1", "3", "0", "2"]  # type: ignore[arg-type]
+
+
+def test_a_score_of_grey_levels_is_not_called_a_log_likelihood() -> None:
+    figure = {"name": "grey-level score (not a log-likelihood)", "value": -5.0, "standard_error": 0.1, "n": 9}
+    told = headline({"heldout": [figure]})
+    assert "its grey-level score (not a log-likelihood) is −5.00" in told
+    assert "its log-likelihood" not in told
+    assert "Its grey-level score on held-out rows" in headline({"heldout": [figure | {"value": None}]})

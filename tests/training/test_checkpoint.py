@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from tacit._errors import ModelFileError
@@ -65,6 +67,12 @@ def test_a_checkpoint_of_another_run_is_refused(data, tmp_path) -> None:
         fit(data, max_epochs=2, checkpoint=Checkpoint(path), optimizer=Descent(0.03))
     with pytest.raises(ModelFileError, match="another run"):
         fit(data._replace(y=np.asarray(data.y) + 1), max_epochs=2, checkpoint=Checkpoint(path))
+    with pytest.raises(ModelFileError, match="another run"):
+        fit(data, max_epochs=2, checkpoint=Checkpoint(path), metrics={"nought": lambda *_: jnp.zeros(())})
+    optax_path = tmp_path / "optax.ckpt"
+    fit(data, max_epochs=2, checkpoint=Checkpoint(optax_path), optimizer=optax.adam(1e-2))
+    with pytest.raises(ModelFileError, match="another run"):
+        fit(data, max_epochs=2, checkpoint=Checkpoint(optax_path), optimizer=optax.adam(1e-4))
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ModelFileError, match="cannot be read"):
         fit(data, max_epochs=2, checkpoint=Checkpoint(path))

@@ -299,3 +299,39 @@ def test_modules_may_hold_what_is_no_array(model, data) -> None:
     assert fitted.posterior.sharp is True
     assert fitted.posterior.bend is jnp.tanh
     assert not same(fitted.posterior.encoder, posterior.encoder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"max_epochs": 0}, "max_epochs=0"),
+        ({"patience": 0}, "patience=0"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"num_samples": 0}, "num_samples=0"),
+        ({"gradient": "leave-one-out"}, "no gradient estimator"),
+        ({"objective": "iwae"}, "no objective"),
+        ({"key": 3}, "no random key"),
+        ({"validation": np.array([40])}, "no places of rows"),
+        ({"validation": np.array([-1])}, "no places of rows"),
+        ({"validation": np.array([0.5])}, "no places of rows"),
+        ({"validation": np.arange(40)}, "no row is left"),
+    ],
+    ids=lambda part: str(part)[:30],
+)
+def test_what_makes_no_training_is_refused(model, data, settings, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        train(model, None, data, **{"key": jax.random.key(1)} | settings)
+
+
+@pytest.mark.parametrize("weight", [np.ones(20), -np.ones(40), np.full(40, np.nan)], ids=["few", "negative", "nan"])
+def test_weights_that_are_none_are_refused(model, data, weight) -> None:
+    with pytest.raises(UsageError, match="weight"):
+        train(model, None, data._replace(weight=weight), key=jax.random.key(1))
+
+
+def test_a_member_that_nothing_judges_has_no_value(data) -> None:
+    models, rows = stack([make_model(0), make_model(1)]), np.arange(0, 40, 2)
+    population = Population(np.stack([rows] * 2), np.stack([[1, 3], [40, 40]]))  # the second: padding alone
+    fitted = train(models, None, data, key=jax.random.key(1), population=population, **FAST | {"max_epochs": 3})
+    assert np.isfinite(fitted.validation[:, 0]).all()
+    assert np.isnan(fitted.validation[:, 1]).all()

@@ -13,11 +13,13 @@ from tacit._errors import UsageError
 from tacit.cli import options
 from tacit.cli.checkpoints import checkpoints
 from tacit.cli.console import watched
+from tacit.cli.failures import note
 from tacit.cli.latent_plan import chosen, plan_for
 from tacit.cli.preparing import read_schema
 from tacit.cli.tables import check_outputs, write_json
 
 if TYPE_CHECKING:
+    from tacit.data.schema import Schema
     from tacit.training import Checkpoints
 
 
@@ -79,14 +81,16 @@ def _fit_and_write(
     command_line: str,
     **reading: Any,
 ) -> dict[str, Any]:
+    from tacit.cli.words import finding_lines
     from tacit.data.check import check
     from tacit.data.encode import encode
     from tacit.data.table import read_table
     from tacit.workflow.latent_file import save_latent
-    from tacit.workflow.latent_fit import cut, fit_latent
+    from tacit.workflow.latent_fit import cut, fit_latent, founding_findings
     from tacit.workflow.latent_job import worth_of
     from tacit.workflow.latent_networks import check_pixels
     from tacit.workflow.latent_pictures import picture_record
+    from tacit.workflow.latent_pixels import pixels_as_numbers
     from tacit.workflow.latent_record import latent_record
     from tacit.workflow.latent_rows import with_likelihood
 
@@ -99,10 +103,18 @@ def _fit_and_write(
     inputs = None
     if targets:
         schema, inputs = cut(table, whole, targets)
-    schema = plan.units(with_likelihood(table, schema, plan.likelihood(estimator.likelihood)))
+    likelihood = plan.likelihood(estimator.likelihood)
+    guessed = image is not None and likelihood == "auto" and reading["schema"] is None and not reading["types"]
+    if image is not None and guessed:
+        schema = pixels_as_numbers(table, schema, image[0] * image[1])
+    schema = plan.units(with_likelihood(table, schema, likelihood))
     if image is not None:
         check_pixels(image, schema, "--image")
+    if guessed:
+        _tell_of_pixels(schema)
     checked, rows = check(table, whole if targets else schema), encode(schema, table)
+    for finding in founding_findings(plan, schema, rows):
+        note("\n".join(finding_lines(finding.to_dict())))
     with watched() as progress:
         training: dict[str, Any] = {"inputs": inputs, "holdout": holdout, "refit": refit, "seed": seed}
         fitted = fit_latent(schema, rows, plan, progress=progress, **training)
@@ -126,3 +138,12 @@ def _fit_and_write(
         shown = None if targets else latent_pictures(fitted.model, rows, seed, record, show_rows=show_rows)
         write_report(report, record, shown, force=force)  # type: ignore[arg-type]
     return record
+
+
+def _tell_of_pixels(schema: Schema) -> None:
+    """Say how the pixels of an image were read, since nobody said it."""
+    kinds = {column.kind for column in schema.modelled}
+    read = {"real": "real numbers (likelihood gaussian)", "binary": "0 or 1 (likelihood bernoulli)"}
+    if len(kinds) == 1 and (kind := kinds.pop()) in read:
+        text = f"note: the pixels of the image are all read as {read[kind]}; --set likelihood says another way."
+        note(text)

@@ -59,9 +59,10 @@ class Bernoulli(AbstractExponentialFamily, AbstractEnumerable):
         return jax.vmap(self.log_prob)(self.support())
 
     def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
-        # y a - log(1 + exp a) in parts that are exact in both tails: one of the first two is 0 at a 0 or a 1
+        # y a - log(1 + exp a) in parts that are exact in both tails: of a 0 or a 1 one of the first two is 0. |a| is
+        # their difference, whose derivative at 0 is 0: that of `abs` is 1 there
         above, below = jnp.maximum(self.logits, 0.0), jnp.minimum(self.logits, 0.0)
-        terms = times(y, below) - times(1 - y, above) - jnp.log1p(jnp.exp(-jnp.abs(self.logits)))
+        terms = times(y, below) - times(1 - y, above) - jnp.log1p(jnp.exp(below - above))
         return jnp.sum(jnp.where(observed, terms, 0.0))
 
     def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from typing import Any
 
@@ -23,7 +24,7 @@ class CheckedEstimator(BaseEstimator):
         try:
             super()._validate_params()
         except InvalidParameterError as error:
-            raise UsageError(str(error)) from error
+            raise UsageError(_in_order(str(error))) from error
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -72,3 +73,8 @@ class TableDensity(DensityEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _in_order(text: str) -> str:
+    """A message of scikit-learn with the choices that it lists sorted: they come from a set, whose order changes."""
+    return re.sub(r"\{([^{}]*)\}", lambda found: "{" + ", ".join(sorted(found[1].split(", "))) + "}", text)

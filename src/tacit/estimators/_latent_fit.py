@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from tacit._errors import TacitWarning
 from tacit.data.check import check
 from tacit.data.findings import Finding
+from tacit.data.table import Table
 from tacit.estimators import _tables
 from tacit.estimators._checks import check_weight, group_labels
 from tacit.estimators._latent_answers import LatentAnswers
@@ -21,7 +22,7 @@ from tacit.estimators._latent_covariates import inputs_of, read_covariates
 from tacit.estimators._random import seed_of
 from tacit.inference.fit import quiet
 from tacit.workflow.latent_file import latent_manifest
-from tacit.workflow.latent_fit import FittedLatent, fit_latent
+from tacit.workflow.latent_fit import FittedLatent, fit_latent, founding_findings
 from tacit.workflow.latent_plan import LatentPlan
 from tacit.workflow.latent_record import latent_record
 from tacit.workflow.latent_rows import BITS, encode_rows, read_columns
@@ -66,7 +67,11 @@ class LatentFitting(LatentAnswers):
             rows = replace(rows, weight=weight)
         if labels is not None:
             rows = replace(rows, group=np.unique(labels, return_inverse=True)[1].reshape(-1))
+        empty = [finding for one in (table, beside) if one is not None for finding in _about_empty(one)]
+        known = (*empty, *founding_findings(plan, schema, rows))
+        _warn(known, stacklevel=4)
         fitted = fit_latent(schema, rows, plan, inputs=inputs, seed=seed, progress=_print if self.verbose else quiet)
+        fitted = replace(fitted, findings=(*known, *(one for one in fitted.findings if one not in known)))
         plain = all(one.levels == BITS or one.grey for one in schema.columns)  # nothing to check, and they are many
         checked = None if plain else check(table, schema)
         asked = {"likelihood": self.likelihood, "seed": seed}
@@ -81,7 +86,7 @@ class LatentFitting(LatentAnswers):
                 "parameters": self._parameters(seed),
             },
         }
-        self._tell()
+        self._tell(known)
         return fitted, rows
 
     def _publish(self, fitted: FittedLatent) -> None:
@@ -93,11 +98,9 @@ class LatentFitting(LatentAnswers):
         self.converged_ = self.verdict_ == "converged"
         self.findings_: list[Finding] = list(fitted.findings)
 
-    def _tell(self) -> None:
-        """Warn of what a person should know."""
-        for finding in self.findings_:
-            if finding.severity == "warning":
-                warnings.warn(str(finding), TacitWarning, stacklevel=4)
+    def _tell(self, known: Sequence[Finding]) -> None:
+        """Warn of what a person should know, and was not told before training."""
+        _warn([finding for finding in self.findings_ if finding not in known], stacklevel=5)
         judged = np.isfinite(self.history_["validation"]).any()
         if judged and self.verdict_ == "ran out of steps" and self.preset != "fast":
             message = "training ended while the bound on the rows set aside still rose; raise max_iter."
@@ -143,6 +146,19 @@ def saved_parameters(model: LatentTable, found: dict[str, Any]) -> dict[str, Any
     if "hidden_layer_sizes" in parameters:
         parameters["hidden_layer_sizes"] = tuple(parameters["hidden_layer_sizes"])
     return {**saved, "parameters": parameters}
+
+
+def _about_empty(table: Table) -> tuple[Finding, ...]:
+    """A warning of columns without any value, which are of no use."""
+    empty = [name for name in table.names if not table.present(name).any()]
+    mend = "Leave the column out, or see why it is empty."
+    return tuple(Finding("warning", "empty", "No cell has a value: nothing is learned of it.", e, mend) for e in empty)
+
+
+def _warn(findings: Iterable[Finding], *, stacklevel: int) -> None:
+    for finding in findings:
+        if finding.severity == "warning":
+            warnings.warn(str(finding), TacitWarning, stacklevel=stacklevel)
 
 
 def _print(stage: str, done: int, total: int) -> None:

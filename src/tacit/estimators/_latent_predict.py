@@ -35,7 +35,8 @@ class LatentPredictions:
         `.monte_carlo_error` (n,) is the standard error of its mean over the draws (of levels that of the most doubtful
         probability). The same at every call. Cells of the target in X are not looked at.
         """
-        prediction = self.model_.predict(self._rows(X, covariates=covariates, require="any"), target)
+        rows = self._rows(X, covariates=covariates, require="any")
+        prediction = self.model_.predict(rows, target)
         for finding in doubts(prediction):
             warnings.warn(str(finding), TacitWarning, stacklevel=3)
         return prediction
@@ -64,16 +65,19 @@ class LatentPredictions:
         By simulation with a fixed seed; rows with and without missing cells can be ranked together. Where densities are
         estimates, those of the rows of the model are too, by as many draws: a p-value is right whatever their error.
         """
-        return odd.pvalues(OddsOfLatent(self.model_), self._rows(X, require="any"))
+        rows = self._rows(X, require="any")
+        return odd.pvalues(OddsOfLatent(self.model_), rows)
 
     def anomalies(self, X: Any, rate: float = 0.01) -> list[odd.Anomaly]:
         """The rows odder than all but `rate` of the rows that the model draws, oddest first, and what makes them so."""
         check_rate(rate)
-        return odd.anomalies(OddsOfLatent(self.model_), self._rows(X, require="any"), rate)
+        rows = self._rows(X, require="any")
+        return odd.anomalies(OddsOfLatent(self.model_), rows, rate)
 
     def _best(self, X: Any, target: str, covariates: Any = None) -> np.ndarray:
         """The best single value (n,) of a column: the mean, the median or the most probable level, as in `impute`."""
-        return self.model_.best(self.predict_distribution(X, target, covariates), target)
+        prediction = self.predict_distribution(X, target, covariates)
+        return self.model_.best(prediction, target)
 
     def _numbers(self, X: Any, target: str, covariates: Any) -> AbstractNumericPrediction:
         return numeric(self.predict_distribution(X, target, covariates), target)

@@ -11,7 +11,7 @@ import optax
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from tacit._errors import UsageError
-from tacit.gradients import AbstractGradient, Enumeration, StickingTheLanding
+from tacit.gradients import AbstractGradient, Enumeration, StickingTheLanding, SumAndSample, UnorderedSet
 from tacit.gradients.names import gradient_named
 from tacit.inference.optimizers import RULES, AbstractOptimizer
 from tacit.networks import ACTIVATIONS
@@ -21,6 +21,7 @@ from tacit.workflow.latent_networks import Network
 from tacit.workflow.latent_plan import Training
 from tacit.workflow.latent_rows import LIKELIHOODS
 
+OF_ONE_DRAW = (Enumeration, SumAndSample, UnorderedSet)  # estimators of the expectation of one draw
 FAST_STEPS = 200
 WEIGHED = 5  # draws of an importance-weighted bound, unless told
 FAST_WIDTHS = (16,)
@@ -110,7 +111,7 @@ def samples_of(given: Any, gradient: AbstractGradient, usual: int) -> int:
     Raises `UsageError` for an importance-weighted bound of one draw, which is the ELBO.
     """
     if given.objective != "iwae":
-        return 1 if isinstance(gradient, Enumeration) else int(given.n_mc_samples or usual)
+        return 1 if isinstance(gradient, OF_ONE_DRAW) else int(given.n_mc_samples or usual)
     draws = WEIGHED if given.n_mc_samples is None else int(given.n_mc_samples)
     if draws < 2:
         mend = f"Use n_mc_samples={WEIGHED}, or objective='elbo'."

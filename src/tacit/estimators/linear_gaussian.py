@@ -176,11 +176,13 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
 
     def transform(self, X: Any) -> Float[np.ndarray, "n l"]:
         """The mean of z given the present cells of every row (n, n_latents): exact."""
-        return self.model_.latents(self._rows(X, require="any"))[0]
+        rows = self._rows(X, require="any")
+        return self.model_.latents(rows)[0]
 
     def latent_covariance(self, X: Any) -> Float[np.ndarray, "n l l"]:
         """The covariance of z given the present cells of every row (n, n_latents, n_latents): exact."""
-        return self.model_.latents(self._rows(X, require="any"))[1]
+        rows = self._rows(X, require="any")
+        return self.model_.latents(rows)[1]
 
     def inverse_transform(self, Z: ArrayLike) -> Any:
         """The rows `W z + b` of latents Z (n, n_latents), as the kind of table that was fitted.

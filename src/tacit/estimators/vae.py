@@ -197,7 +197,8 @@ class VAE(  # type: ignore[misc]  # `evaluate` gives several figures
 
     def transform(self, X: Any, covariates: Any = None) -> Float[np.ndarray, "n l"]:
         """The mean of q(z | row) of every row (n, n_latents)."""
-        return np.asarray(self.model_.posteriors(self._rows(X, covariates, "any")).loc, float)
+        rows = self._rows(X, covariates, "any")
+        return np.asarray(self.model_.posteriors(rows).loc, float)
 
     def predict(self, X: Any, target: str | None = None, covariates: Any = None) -> Any:
         """The best single value (n,) of the `target` column given the others; without one, of every cell: `denoise`.

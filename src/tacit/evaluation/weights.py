@@ -42,7 +42,8 @@ class Weighted(NamedTuple):
 
     `bounds` (n, 3): the importance-weighted bound of S, 2 S and 4 S draws, averaged over the groups of draws.
     `error`: standard error of the last over the draws. `bias`: its bias to leading order, `-Var(w / p) / (8 S)`.
-    `jackknife`: the last with its leading bias taken away; `jackknife_bias`: what is left, from halves of the draws.
+    `jackknife`: the last with its leading bias taken away, at most twice that; `jackknife_bias`: what is left, from
+    halves of the draws.
     `k_hat`: Pareto shape of the weights. `elbo`: the mean log-weight, and its standard error.
     """
 
@@ -93,7 +94,7 @@ def from_log_weights(log_w: Float[np.ndarray, "n s"]) -> Weighted:
     variance = relative.var(axis=1, ddof=1)
     elbo, bias = log_w.mean(axis=1), -variance / (2 * s)
     sure = np.isfinite(elbo)
-    whole, halves = jackknife(log_w), jackknife(log_w.reshape(2 * n, s // 2)).reshape(n, 2).mean(axis=1)
+    whole, halves = _within(log_w), _within(log_w.reshape(2 * n, s // 2)).reshape(n, 2).mean(axis=1)
     return Weighted(
         bounds=bounds,
         error=np.sqrt(variance / s),
@@ -139,8 +140,21 @@ def jackknife(log_w: Float[np.ndarray, "n s"]) -> Float[np.ndarray, " n"]:
     largest = np.arange(s) == log_w.argmax(axis=1)[:, None]
     without = logsumexp(np.where(largest, -np.inf, log_w), axis=1, keepdims=True)  # taking it from the total may cancel
     share = np.where(largest, 0.0, np.exp(log_w - total))
+    share = np.minimum(share, 0.5)  # of those that are not the largest
     left = np.where(largest, without, total + np.log1p(-share)) - np.log(s - 1)
     return np.where(possible, s * log_mean(log_w) - (s - 1) * left.mean(axis=1), -np.inf)
+
+
+def _within(log_w: Float[np.ndarray, "n s"]) -> Float[np.ndarray, " n"]:
+    """The jackknife, at most `Var(w / p) / s` above the bound, twice the leading bias.
+
+    Where one draw has nearly all the weight, leaving it out takes away its whole lead: without a limit the figure then
+    lies above the bound by as much, and is no estimate of anything.
+    """
+    bound = log_mean(log_w)
+    possible = np.isfinite(bound)
+    relative = np.exp(np.where(possible[:, None], log_w - np.where(possible, bound, 0.0)[:, None], 0.0))
+    return np.minimum(jackknife(log_w), bound + relative.var(axis=1, ddof=1) / log_w.shape[1])
 
 
 def log_mean(log_w: Float[np.ndarray, "*n s"]) -> Float[np.ndarray, " *n"]:

@@ -36,7 +36,7 @@ class DisARM(AbstractGradient):
 
     def check(self, q: AbstractDistribution, num_samples: int) -> None:
         if not isinstance(q, Bernoulli):
-            mend = "Use LeaveOneOut, Reinforce, UniformSampling or Enumeration."
+            mend = "Use LeaveOneOut, Reinforce or Enumeration."
             raise UsageError(f"{type(q).__name__} is not binary.", where="DisARM", mend=mend)
 
     def evaluations(self, q: Any, num_samples: int) -> int:

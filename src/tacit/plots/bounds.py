@@ -15,10 +15,11 @@ _NORMAL_95 = 1.96
 _TOLD, _LOST, _GAINED = "#0072b2", "#d98b00", "#009e73"
 
 
-def bound_parts(axes: Axes, bounds: Sequence[Mapping[str, Any]]) -> Axes:
+def bound_parts(axes: Axes, bounds: Sequence[Mapping[str, Any]], what: str = "log-likelihood") -> Axes:
     """Draw how the log-likelihood comes about: from nought by the distortion and the rate to the bound, then the gap.
 
-    `bounds` are those of a record of a deep model: the log-likelihood, ELBO, gap, rate and distortion, in this order.
+    `bounds` are those of a record of a deep model: the log-likelihood, ELBO, gap, rate and distortion, in this order;
+    `what` the first of them is called.
 
     >>> from tacit.plots import new_figure
     >>> bounds = [{"name": n, "value": v} for n, v in (("p", -5.0), ("ELBO", -6.0), ("g", 1.0), ("r", 2.0), ("d", 4.0))]
@@ -30,7 +31,7 @@ def bound_parts(axes: Axes, bounds: Sequence[Mapping[str, Any]]) -> Axes:
         ("less the distortion", 0.0, -distortion, _TOLD),
         ("less the rate", -distortion, -distortion - rate, _LOST),
         ("plus the gap", elbo, elbo + gap, _GAINED),
-        ("log-likelihood", log_p, log_p, MODEL),
+        (what, log_p, log_p, MODEL),
     )
     ends = [end for _, _, end, _ in steps]
     low, high = min(0.0, *ends), max(0.0, *ends)

@@ -16,10 +16,11 @@ _MARKERS = {"exact": "o", "estimate": "o", "lower bound": ">", "upper bound": "<
 _NORMAL_95 = 1.96
 
 
-def heldout_dots(axes: Axes, results: Sequence[Mapping[str, Any]]) -> Axes:
+def heldout_dots(axes: Axes, results: Sequence[Mapping[str, Any]], what: str = "log-likelihood") -> Axes:
     """Draw each Result as a dot, a thick line one standard error either side and a thin 95 % interval.
 
-    The first result is the model's and is coloured; Results without a finite value are left out.
+    The first result is the model's and is coloured; Results without a finite value are left out. `what` they are is
+    the label of the axis.
 
     >>> from tacit.plots import new_figure
     >>> results = [{"name": "model", "value": -2.0, "standard_error": 0.1}, {"name": "one Gaussian", "value": -3.0}]
@@ -54,7 +55,7 @@ def heldout_dots(axes: Axes, results: Sequence[Mapping[str, Any]]) -> Axes:
     axes.set_ylim(len(drawn) - 0.5, -0.75)
     axes.margins(x=0.12)
     units = next((result["units"] for _, result in drawn if result.get("units")), "nats a row")
-    axes.set_xlabel(f"held-out log-likelihood ({label(units)})", parse_math=False)
+    axes.set_xlabel(f"held-out {what} ({label(units)})", parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=STEPS))
     tidy(axes)
     axes.spines["left"].set_visible(False)

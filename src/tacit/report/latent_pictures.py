@@ -21,6 +21,7 @@ from tacit.plots import (
 )
 from tacit.report.picture import WIDTH, Picture, embed, on_axes
 from tacit.report.record import Record
+from tacit.report.words import measure
 
 PARTS = 5  # log-likelihood, ELBO, gap, rate, distortion
 
@@ -73,15 +74,16 @@ def _parts(record: Record) -> Picture | None:
     bounds = record.get("bounds") or []
     if len(bounds) != PARTS or any(finite(one.get("value")) is None for one in bounds):
         return None
-    alt = "How the log-likelihood comes about: the distortion, less the rate, plus the gap; the list has the figures."
-    return on_axes(2.2, lambda axes: bound_parts(axes, bounds), alt)
+    what = measure(record)
+    alt = f"How the {what} comes about: the distortion, less the rate, plus the gap; the list has the figures."
+    return on_axes(2.2, lambda axes: bound_parts(axes, bounds, what), alt)
 
 
 def _curve(record: Record) -> Picture | None:
     told = record.get("bound_curve") or {}
     if len([point for point in told.get("points") or [] if finite(point.get("value")) is not None]) < 2:
         return None
-    alt = "Bounds of the log-likelihood by more and more draws, from the ELBO up, with intervals of their noise."
+    alt = f"Bounds of the {measure(record)} by more and more draws, from the ELBO up, with intervals of their noise."
     return on_axes(2.8, lambda axes: bound_curve(axes, told), alt)
 
 

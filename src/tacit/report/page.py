@@ -58,6 +58,7 @@ def _environment() -> Environment:
         "share_with_error": share_with_error,
         "with_error": with_error,
         "headline": words.headline,
+        "measure": words.measure,
         "kind_in_words": words.kind_in_words,
         "error_in_words": words.error_in_words,
         "comparison": words.comparison,

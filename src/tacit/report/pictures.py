@@ -29,6 +29,7 @@ from tacit.plots import (
 from tacit.report.latent_pictures import LatentGallery, draw_latent
 from tacit.report.picture import WIDTH, Picture, embed, on_axes
 from tacit.report.record import Record
+from tacit.report.words import measure
 
 MOST_MARGINALS = 36
 
@@ -95,8 +96,9 @@ def _heldout(record: Record) -> Picture | None:
     results = [result for result in record.get("heldout") or [] if finite(result.get("value")) is not None]
     if len(results) < 2:
         return None
-    alt = "Held-out log-likelihood of the model beside the baselines, with intervals; the table has the figures."
-    return on_axes(0.9 + 0.42 * len(results), lambda axes: heldout_dots(axes, results), alt)
+    what = measure(record)
+    alt = f"Held-out {what} of the model beside the baselines, with intervals; the table has the figures."
+    return on_axes(0.9 + 0.42 * len(results), lambda axes: heldout_dots(axes, results, what), alt)
 
 
 def _restarts(record: Record) -> Picture | None:

@@ -18,11 +18,22 @@ _KINDS = {
 }
 _VERBS = {"lower bound": "is at least", "upper bound": "is at most", "estimate": "is estimated at"}
 _NORMAL_95 = 1.96
+_NOT = "not a log-likelihood"  # in the name of a figure that is none
 
 
 def headline(record: Record) -> str:
     """One paragraph: what was fitted to what, what it is worth, and against what."""
     return " ".join(part for part in (_fitted(record), _worth(record), _against(record)) if part)
+
+
+def measure(record: Record) -> str:
+    """What the figures are: a log-likelihood or, of grey levels under a Bernoulli likelihood, a score that is none.
+
+    >>> measure({"heldout": [{"name": "grey-level score (not a log-likelihood)", "value": -2.5}]})
+    'grey-level score'
+    """
+    figures = [*(record.get("heldout") or []), *(record.get("bounds") or [])]
+    return "grey-level score" if any(_NOT in str(one.get("name")) for one in figures) else "log-likelihood"
 
 
 def kind_in_words(result: Mapping[str, Any]) -> str:
@@ -92,12 +103,13 @@ def _worth(record: Record) -> str:
         return ""
     first = results[0]
     if figure(first.get("value")) is None:
-        return "Its log-likelihood on held-out rows could not be computed."
+        return f"Its {measure(record)} on held-out rows could not be computed."
     rows = f"{number(first['n'])} rows" if first.get("n") else "rows"
     text = with_error(first["value"], first.get("standard_error"))
     verb = _VERBS.get(first.get("kind", "exact"), "is")
     which = f"the {rows} of {record['judged_on']}" if record.get("judged_on") else f"{rows} it never saw"
-    return f"On {which}, its log-likelihood {verb} {text} {first.get('units') or 'nats a row'}."
+    what = measure(record) + (f" ({_NOT})" if measure(record) != "log-likelihood" else "")
+    return f"On {which}, its {what} {verb} {text} {first.get('units') or 'nats a row'}."
 
 
 def _against(record: Record) -> str:

@@ -104,6 +104,26 @@ class Checkpoints:
         return [path for path in found if path.suffix[1:].isdigit()]
 
 
+def told(optimizer: Any) -> str:
+    """The settings that the functions of an optimiser of Optax hold, which their representation does not tell.
+
+    >>> import optax
+    >>> told(optax.sgd(0.1)) == told(optax.sgd(0.1)), told(optax.sgd(0.1)) == told(optax.sgd(0.2))
+    (True, False)
+    """
+    if eqx.is_array_like(optimizer) or isinstance(optimizer, str) or optimizer is None:
+        return repr(np.asarray(_plain(optimizer)).tolist())
+    if isinstance(optimizer, eqx.Module):
+        return told(tuple(vars(optimizer).values()))
+    if isinstance(optimizer, tuple | list):
+        return f"({', '.join(told(part) for part in optimizer)})"
+    if isinstance(optimizer, dict):
+        return told(tuple(optimizer.items()))
+    cells = getattr(optimizer, "__closure__", None) or ()
+    held = [cell.cell_contents for cell in cells if cell.cell_contents is not optimizer]
+    return f"{getattr(optimizer, '__qualname__', type(optimizer).__name__)}{told(tuple(held)) if held else ''}"
+
+
 def fingerprint_of(whole: Any, shape: Any) -> str:
     """SHA-256 of a tree with every number in it, and of the structure and the shapes of another."""
     digest = hashlib.sha256()

@@ -213,7 +213,7 @@ def _judge(
     rows: Int[Array, " v"],
     metrics: tuple[Metric, ...],
 ) -> Float[Array, " f"]:
-    """The mean bound over the rows, and the mean metrics; NaN where there are no rows."""
+    """The mean bound over the rows, and the mean metrics; NaN where there are none, or none with a weight."""
     if not rows.shape[0]:
         return jnp.full(1 + len(metrics), jnp.nan)
     tiles = -(-rows.shape[0] // VALIDATION_TILE)
@@ -234,7 +234,8 @@ def _judge(
 
     keys = jax.random.split(key, tiles)
     sums, weights = jax.lax.map(tile, (keys, padded.reshape(tiles, size)))
-    return jnp.sum(sums, axis=0) / jnp.maximum(jnp.sum(weights), 1e-12)
+    total = jnp.sum(weights)
+    return jnp.where(total > 0, jnp.sum(sums, axis=0) / jnp.maximum(total, 1e-12), jnp.nan)
 
 
 def _where(condition: Bool[Array, ""], new: Any, old: Any) -> Any:

@@ -25,7 +25,8 @@ from tacit.inference.optimizers import AbstractOptimizer, Descent, as_optimizer
 from tacit.inference.procedure import AbstractProcedure, posterior_of_row
 from tacit.models import AbstractConditional, LatentModel
 from tacit.objectives import ELBO, AbstractObjective
-from tacit.training.checkpoint import Checkpoint, fingerprint_of
+from tacit.training.checkpoint import Checkpoint, fingerprint_of, told
+from tacit.training.checks import check_rows, check_settings
 from tacit.training.epochs import Limits, Metric, begin_all, has_ended, run_long, run_short
 from tacit.training.fitted import Fitted, Keeper
 from tacit.training.population import Population, spread_settings, stack, take
@@ -99,6 +100,14 @@ def train(
     began = time.perf_counter()
     data = data if isinstance(data, Batch) else _rows(data)
     objective, gradient = objective or ELBO(), gradient or Pathwise()
+    check_settings(
+        *(key, objective, gradient),
+        num_samples=num_samples,
+        batch_size=batch_size,
+        max_epochs=max_epochs,
+        patience=patience,
+    )
+    check_rows(data, validation)
     named = dict(metrics or {})
     n = len(data.y)
     single = population is None
@@ -140,7 +149,9 @@ def train(
     run = run_long if multiplied > LONG else run_short
     run_name = ""
     if checkpoint is not None:
-        run_name = fingerprint_of((chosen_procedure, key, rows, population, batch), courses)
+        run_name = fingerprint_of(
+            (chosen_procedure, told(chosen), key, rows, population, batch, model, posterior, tuple(named)), courses
+        )
         kept = checkpoint.load((courses, keeper.content(), alive, np.array(done)), run_name)
         if kept is not None:
             (courses, content, alive), done = kept[:3], int(kept[3])

@@ -14,16 +14,18 @@ from tacit._errors import DataError, UsageError
 from tacit.data.batch import Batch
 from tacit.data.covariates import Covariates
 from tacit.data.encode import Rows
-from tacit.data.findings import Finding
+from tacit.data.findings import Finding, Severity
 from tacit.data.schema import Schema
 from tacit.data.split import holdout as hold_out
 from tacit.data.table import Table
 from tacit.evaluation.latent_use import LatentUse
 from tacit.inference.fit import Progress, quiet
+from tacit.models import FullNormalLatent, NormalLatent
 from tacit.models.deep import REACH
 from tacit.training import Fitted, train
 from tacit.workflow.latent_alone import against_columns, alone_log_probs
 from tacit.workflow.latent_grey import grey_findings
+from tacit.workflow.latent_pixels import pixel_findings
 from tacit.workflow.latent_plan import LatentPlan
 from tacit.workflow.latent_rows import Cells, within_reach
 from tacit.workflow.latent_scale import scale_findings, with_residual_scale
@@ -31,6 +33,7 @@ from tacit.workflow.latent_table import LatentTable
 
 _MOST_ROWS = 20_000  # whose codes are looked at
 FEWEST = 10  # rows below which none are set aside to judge epochs
+USUAL_LATENTS = 8  # of VAE, where nobody chooses
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,8 @@ def fit_latent(
         *scale_findings(model, seen),
         *grey_findings(schema),
         *_about_size(plan, schema),
-        *_about_founding(plan, schema, seen),
+        *pixel_findings(plan, schema),
+        *founding_findings(plan, schema, seen),
         *_about_training(trained, len(counted)),
     )
     seconds = time.perf_counter() - began
@@ -193,16 +197,26 @@ def _set_aside(rows: Rows, fraction: float, seed: int) -> np.ndarray:
 
 
 def _about_size(plan: LatentPlan, schema: Schema) -> tuple[Finding, ...]:
-    """A note where the latents are more than the columns that they are to explain."""
+    """What is said where the latents are more than the columns that they are to explain.
+
+    A warning of normal ones, of which some then stay unused, where there are more than by default: those somebody
+    chose. A code of more bits than columns may be right.
+    """
     n, d = getattr(plan.latent, "d", 1), schema.layout.width
     if n <= d:
         return ()
     message = f"{n} latents are more than the {d} columns of a row: some cannot say anything of their own."
-    return (Finding("note", "many-latents", message, mend=f"Try {max(d // 2, 1)}."),)
+    chosen = isinstance(plan.latent, NormalLatent | FullNormalLatent) and n > USUAL_LATENTS
+    severity: Severity = "warning" if chosen else "note"
+    fewer = f"n_latents={max(d // 2, 1)}"
+    return (Finding(severity, "many-latents", message, mend=f"Try fewer: {fewer} (--set {fewer})."),)
 
 
-def _about_founding(plan: LatentPlan, schema: Schema, rows: Rows) -> tuple[Finding, ...]:
-    """A warning where the founding decoder's means, which are sigmoids, cannot reach a column's mean."""
+def founding_findings(plan: LatentPlan, schema: Schema, rows: Rows) -> tuple[Finding, ...]:
+    """A warning where the founding decoder's means, which are sigmoids, cannot reach a column's mean.
+
+    It is known before training, which may run away for that reason.
+    """
     if not plan.founding:
         return ()
     means = np.nanmean(rows.y, axis=0)

@@ -46,8 +46,8 @@ def check_network(network: str, image: tuple[int, int] | None) -> None:
 
 
 def check_pixels(image: tuple[int, int], schema: Schema, where: str) -> None:
-    """Raise `UsageError` where a row has not a column for every pixel, without or with those that are constant."""
-    if image[0] * image[1] in (len(schema.names), len(schema.pixels)):
+    """Raise `UsageError` where a row has not one column for every pixel, those that are constant too."""
+    if image[0] * image[1] == len(schema.pixels):
         return
     what = f"{image[0]} x {image[1]} pixels are not the {len(schema.pixels)} columns of a row."
     mend = "Give height and width of a row, and leave out columns that are no pixels."

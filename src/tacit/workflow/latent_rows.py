@@ -27,7 +27,7 @@ LIKELIHOODS: dict[str, Kind | None] = {
 }
 """The kind that every column is read as; None leaves it to the values."""
 
-FAR = 1e30  # the largest number in model units that single precision is asked to hold
+FAR = 1e15  # the largest number in model units that single precision is asked to hold: its square is summed over cells
 BITS = (0, 1)  # levels of a column of a 0/1 table
 MOST_LEVELS = 20  # of a column whose values hardly ever come twice
 
@@ -71,13 +71,13 @@ def with_likelihood(table: Table, schema: Schema, likelihood: str) -> Schema:
     if chosen:
         mend = "Leave --type out, or --set likelihood."
         raise UsageError("a likelihood says it of all columns already.", where=f"--type {chosen[0]}", mend=mend)
-    plain = _only(table, [one.name for one in schema.modelled])
+    plain = only(table, [one.name for one in schema.modelled])
     if kind == "binary":
         _check_shares(plain)
     if kind == "binary" or (kind is None and holds_bits(plain)):
         idle = [one.name for one in schema.columns if one.role == "ignored" and one.why != CHOSEN]
         fits, read = (holds_bits, _bit) if holds_bits(plain) else (_holds_shares, _grey)
-        pixels = {*plain.names, *(name for name in idle if fits(_only(table, [name])))}
+        pixels = {*plain.names, *(name for name in idle if fits(only(table, [name])))}
         return Schema(tuple(read(table, one.name) if one.name in pixels else one for one in schema.columns))
     if kind is None:
         return schema
@@ -99,18 +99,19 @@ def _grey(table: Table, name: str) -> Column:
     return Column(name, "binary", dtype=table.dtype(name), why="grey levels from 0 to 1, as all columns")
 
 
-def _only(table: Table, names: list[str]) -> Table:
+def only(table: Table, names: list[str]) -> Table:
+    """The table of these columns."""
     return replace(table, data=table.data.select(names))
 
 
 def holds_bits(table: Table) -> bool:
     """Whether every cell that is present is the number 0 or 1."""
-    return all(_is_number(table, name) and not _odd(table.numbers(name)).any() for name in table.names)
+    return all(is_number(table, name) and not _odd(table.numbers(name)).any() for name in table.names)
 
 
 def _holds_shares(table: Table) -> bool:
     """Whether every cell that is present is a number from 0 to 1."""
-    return all(_is_number(table, name) and not _outside(table.numbers(name)).any() for name in table.names)
+    return all(is_number(table, name) and not _outside(table.numbers(name)).any() for name in table.names)
 
 
 def encode_rows(schema: Schema, table: Table, *, require: str = "all") -> Rows:
@@ -119,7 +120,7 @@ def encode_rows(schema: Schema, table: Table, *, require: str = "all") -> Rows:
     grey = all(column.grey for column in schema.modelled)
     plain = grey or all(column.levels == BITS for column in schema.modelled)
     plain = plain and set(names) <= set(table.names)
-    if plain and all(_is_number(table, name) for name in names):
+    if plain and all(is_number(table, name) for name in names):
         y = np.stack([table.numbers(name) for name in names], axis=1)
         if not (_outside(y) if grey else _odd(y)).any() and not np.isnan(y).all(axis=1).any():
             return Rows(y, np.zeros(len(y)), np.ones(len(y)))
@@ -162,7 +163,8 @@ def within_reach(schema: Schema, y: Float[np.ndarray, "n d"], reach: float) -> t
     return near, tuple(found)
 
 
-def _is_number(table: Table, name: str) -> bool:
+def is_number(table: Table, name: str) -> bool:
+    """Whether the cells of a column are numbers, or truth values."""
     return table.dtype(name) in ("int", "float", "bool")
 
 
@@ -190,7 +192,7 @@ def _check_repeated(table: Table, names: Iterable[str]) -> None:
 
 def _check_shares(table: Table) -> None:
     for name in table.names:
-        odd = _outside(table.numbers(name)) if _is_number(table, name) else table.present(name)
+        odd = _outside(table.numbers(name)) if is_number(table, name) else table.present(name)
         if odd.any():
             row = int(np.argmax(odd))
             value = table.column(name)[row].as_py()

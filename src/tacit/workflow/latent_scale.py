@@ -37,7 +37,7 @@ def with_residual_scale(table: LatentTable, rows: Rows) -> LatentTable:
     normal = _normal(table)
     if normal is None or normal.log_scale is None or isinstance(normal.log_scale, Fixed):
         return table
-    rows = rows.take(np.arange(min(len(rows), _MOST_ROWS)))
+    rows = _some(rows)
     total, mass = np.zeros(normal.d), np.zeros(normal.d)
     cells = Cells.of(rows.y)
     seen = np.ones(cells.y.shape, bool) if cells.observed is None else cells.observed
@@ -65,7 +65,7 @@ def scale_findings(table: LatentTable, rows: Rows) -> list[Finding]:
     normal = _normal(table)
     if normal is None or normal.log_scale is not None:
         return []
-    scales = _scales_at_rows(table, rows.take(np.arange(min(len(rows), _MOST_ROWS))))
+    scales = _scales_at_rows(table, _some(rows))
     floor = np.asarray(normal.floor.value)
     least, greatest = scales.min(axis=0), scales.max(axis=0)
     narrow, wide = np.flatnonzero((least < COLLAPSED) & (floor < COLLAPSED / 2)), np.flatnonzero(greatest > EXPLODED)
@@ -88,6 +88,13 @@ def scale_findings(table: LatentTable, rows: Rows) -> list[Finding]:
     )
     mend = "Use scale='shared', or scale='floored' with scale_floor=0.1."
     return [*found, Finding("warning", "scale-collapse", message, mend=mend)]
+
+
+def _some(rows: Rows) -> Rows:
+    """At most so many rows, drawn from all over the table: files are sorted."""
+    if len(rows) <= _MOST_ROWS:
+        return rows
+    return rows.take(np.sort(np.random.default_rng(0).choice(len(rows), _MOST_ROWS, replace=False)))
 
 
 def _normal(table: LatentTable) -> Any:
