@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -13,6 +14,7 @@ from jaxtyping import Float
 
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
+from tacit.distributions import DiagonalNormal, MultivariateNormal
 from tacit.evaluation.rows import AbstractOfRow, over_rows
 from tacit.inference.procedure import evidence
 from tacit.models import LatentModel
@@ -21,6 +23,9 @@ from tacit.workflow.latent_rows import FAR
 
 DRAWS = 1024  # of z a row, for what is asked of one column given others
 CHUNK = 64  # draws of a row at once
+PILOT, ROUNDS = 128, 4  # draws that the normal is fitted to, and how often
+WIDER, LEAST = 1.5, 1.0  # its variance, of theirs; and of that of q, at least
+MOST_JOINT = 16  # latents that have a covariance there
 LEFT_OUT = 1e-9  # of the weight of a row
 
 
@@ -49,9 +54,10 @@ class Nothing(Reading):
 class WeightedDraws(AbstractOfRow):
     """`log w_s = log p(y, z_s | x) - log m(z_s)`, (s,), what is read of the columns at z_s, (s, m), and z_s itself.
 
-    The draws are half of q and half of the prior, `m = (q + p(z | x)) / 2`, so no weight is above twice a likelihood,
-    however little q knows of rows with so few cells. Of a row without a cell all are of the prior, with equal weights.
-    Source: Hesterberg 1995 (defensive mixtures).
+    The draws are of q and of the prior in turn, `m = (q + p(z | x)) / 2`, so no weight is above twice a likelihood,
+    however little q knows of rows with so few cells. Where z is a vector of numbers a third of them is of a normal with
+    the weighted mean and covariance of some draws before, `m = (q + p(z | x) + fitted) / 3`. Of a row without a cell
+    all are of the prior, with equal weights. Sources: Hesterberg 1995 (defensive mixtures); Cornuet et al. 2012.
     """
 
     num_samples: int
@@ -62,20 +68,42 @@ class WeightedDraws(AbstractOfRow):
         context = model.context(x)
         q, prior = posterior(evidence(y, x, observed)), model.prior(context)
         empty = jnp.zeros((), bool) if observed is None else ~jnp.any(observed)
+        key, *keys = jax.random.split(key, 1 + ROUNDS)
 
-        def draw(inputs: tuple[Key, Array]) -> tuple[Scalar, Array, Array | None]:
-            key, of_prior = inputs
-            z = jnp.where(of_prior | empty, prior.sample(key), q.sample(key))
-            log_p = prior.log_prob(z)
-            log_m = jnp.logaddexp(q.log_prob(z), log_p) - jnp.log(2.0)
-            family = model.likelihood((z, context))
+        def weighted(z: Array, parts: tuple[Any, ...]) -> Scalar:
+            log_m = jax.nn.logsumexp(jnp.stack([part.log_prob(z) for part in parts])) - jnp.log(float(len(parts)))
             likelihood: Any = model.log_likelihood(z, context, y, observed)
-            log_w = jnp.where(empty, 0.0, likelihood + log_p - log_m)
-            return log_w, self.read(one_by_one(family, y, observed)), z if self.keep_events else None
+            return jnp.where(empty, 0.0, likelihood + prior.log_prob(z) - log_m)
 
-        keys = jax.random.split(key, self.num_samples)
-        half = jnp.arange(self.num_samples) % 2 == 0
-        return jax.lax.map(draw, (keys, half), batch_size=min(CHUNK, self.num_samples))
+        def event(key: Key, place: Array, parts: tuple[Any, ...]) -> Array:
+            number = jnp.where(empty, 1, place % len(parts))  # the prior's, of a row without a cell
+            drawn = [part.sample(key) for part in parts]
+            return jnp.select([number == i for i in range(len(parts))], drawn)
+
+        def draw(parts: tuple[Any, ...], inputs: tuple[Key, Array]) -> tuple[Scalar, Array, Array | None]:
+            z = event(*inputs, parts)
+            family = model.likelihood((z, context))
+            return weighted(z, parts), self.read(one_by_one(family, y, observed)), z if self.keep_events else None
+
+        parts: tuple[Any, ...] = (q, prior)
+        for key_round in keys if isinstance(q, DiagonalNormal | MultivariateNormal) else ():
+            places = jnp.arange(PILOT)
+            z = jax.vmap(lambda k, i, parts=parts: event(k, i, parts))(jax.random.split(key_round, PILOT), places)
+            parts = (q, prior, _fitted(z, jax.vmap(lambda z, parts=parts: weighted(z, parts))(z), q))
+        each = jax.random.split(key, self.num_samples)
+        numbers = jnp.arange(self.num_samples)
+        return jax.lax.map(partial(draw, parts), (each, numbers), batch_size=min(CHUNK, self.num_samples))
+
+
+def _fitted(z: Float[Array, "s l"], log_w: Float[Array, " s"], q: Any) -> DiagonalNormal | MultivariateNormal:
+    """A normal about weighted draws, wider than they are, and at least as wide as q."""
+    share = jax.nn.softmax(log_w)
+    loc = share @ z
+    least = LEAST * q.variance
+    if z.shape[1] > MOST_JOINT:
+        return DiagonalNormal(loc, 0.5 * jnp.log(WIDER * (least + share @ (z - loc) ** 2)))
+    spread = jnp.diag(least) + (share[:, None] * (z - loc)).T @ (z - loc)
+    return MultivariateNormal.from_covariance(loc, WIDER * spread)
 
 
 class Ratios(AbstractOfRow):
