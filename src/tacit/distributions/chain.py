@@ -57,8 +57,8 @@ class DiscreteChain(AbstractChain, AbstractEnumerable):
     >>> copied = DiscreteChain(Bernoulli(jnp.zeros(1)), lambda a: Bernoulli(8.0 * a - 4.0))
     >>> print(copied.log_prob((jnp.ones(1), jnp.ones(1))).round(3), copied.n_states)
     -0.711 4
-    >>> print(copied.log_probs().round(3))
-    [-0.711 -4.711 -4.711 -0.711]
+    >>> [round(float(p), 2) for p in jnp.exp(copied.log_probs())]
+    [0.49, 0.01, 0.01, 0.49]
     """
 
     @property
