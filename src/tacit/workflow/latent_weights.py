@@ -96,14 +96,18 @@ class WeightedDraws(AbstractOfRow):
 
 
 def _fitted(z: Float[Array, "s l"], log_w: Float[Array, " s"], q: Any) -> DiagonalNormal | MultivariateNormal:
-    """A normal about weighted draws, wider than they are, and at least as wide as q."""
+    """A normal about weighted draws, wider than they and than q; about q where none of them is possible."""
+
+    def normal(loc: Array, share: Array) -> DiagonalNormal | MultivariateNormal:
+        least, off = LEAST * q.variance, z - loc
+        if z.shape[1] > MOST_JOINT:
+            return DiagonalNormal(loc, 0.5 * jnp.log(WIDER * (least + share @ off**2)))
+        return MultivariateNormal.from_covariance(loc, WIDER * (jnp.diag(least) + (share[:, None] * off).T @ off))
+
     share = jax.nn.softmax(log_w)
-    loc = share @ z
-    least = LEAST * q.variance
-    if z.shape[1] > MOST_JOINT:
-        return DiagonalNormal(loc, 0.5 * jnp.log(WIDER * (least + share @ (z - loc) ** 2)))
-    spread = jnp.diag(least) + (share[:, None] * (z - loc)).T @ (z - loc)
-    return MultivariateNormal.from_covariance(loc, WIDER * spread)
+    fitted, instead = normal(share @ z, share), normal(q.loc, jnp.zeros_like(log_w))
+    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(fitted)]))
+    return jax.tree.map(lambda new, old: jnp.where(finite, new, old), fitted, instead)
 
 
 class Ratios(AbstractOfRow):
