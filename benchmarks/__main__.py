@@ -36,6 +36,7 @@ ALL = (
     "optimisers",
     "collapse",
     "covariance",
+    "initial_weights",
     "compilation",
     "sklearn_checks",
 )

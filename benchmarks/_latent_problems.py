@@ -96,7 +96,7 @@ def member(key: jax.Array, problem: Problem) -> tuple[LatentModel, Encoder]:
     latent: AbstractLatent = (NormalLatent if problem.normal else BernoulliLatent)(problem.latents)
     widths, p = problem.widths, problem.p
     up, down = Dense.init(keys[0], problem.latents + p, widths[::-1]), Dense.init(keys[1], problem.d + p, widths)
-    decoder = Decoder(latent, up, Linear.init(keys[2], widths[0], problem.d), problem.binary)
+    decoder = Decoder(latent, up, Linear.init(keys[2], widths[0], problem.d, gain=0.1), problem.binary)
     encoder = Encoder(latent, down, Linear.init(keys[3], widths[-1], latent.width, gain=0.1), problem.binary)
     return LatentModel(Prior.standard(latent), decoder), encoder
 

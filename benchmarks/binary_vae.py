@@ -7,10 +7,11 @@ uniform prior, Adam, batches of 50; test figure: the bound by 100 draws. Publish
 of 10 (Jang et al. 2017): 101.5.
 
     python -m benchmarks.binary_vae [--network nonlinear|linear|two-layer] [--latent bits|codes] [--epochs 50]
-                                    [--seeds 3] [--estimators leave-one-out,disarm,...] [--learning-rate 5e-4]
+                                    [--seeds 3] [--estimators leave-one-out,disarm,...] [--learning-rate 5e-4] [--fall]
 
-Seeds are one population. A run is kept under benchmarks/runs and goes on where it was when the command is given again,
-also with more epochs. The epoch is chosen by the validation part.
+`--fall` is not in the protocol: the learning rate falls along a half cosine to 0. Seeds are one population. A run is
+kept under benchmarks/runs and goes on where it was when the command is given again, with more epochs too (but not where
+the rate falls). The epoch is chosen by the validation part.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ from tacit.training import Checkpoint, Population, stack, train
 from tacit.training.population import take
 
 PIXELS, BATCH, DRAWS = 784, 50, 100
+STEPS = 50_000 // BATCH  # of an epoch
 SHORT = 50  # epochs of the comparison
 RUNS = Path(__file__).parent / "runs"
 LATENTS: dict[str, AbstractLatent] = {"bits": BernoulliLatent(200), "codes": CategoricalsLatent(20, 10)}
@@ -83,6 +85,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=SHORT)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--fall", action="store_true", help="let the learning rate fall until the last epoch")
     parser.add_argument("--estimators", default="leave-one-out,disarm,reinforce,straight-through")
     parser.add_argument("--rows", type=int, default=10_000, help="test rows judged")
     options = parser.parse_args()
@@ -99,7 +102,9 @@ def main() -> None:
         if options.network == "two-layer":
             pairs = [in_two_layers(key, *pair) for key, pair in zip(keys, pairs, strict=True)]
         models, encoders = (stack(list(trees)) for trees in zip(*pairs, strict=True))
-        kept = RUNS / f"{options.network}-{options.latent}-{name}-{options.seeds}-{options.learning_rate:g}.safetensors"
+        rate = f"{options.learning_rate:g}{' falling' if options.fall else ''}"
+        ending = f"{rate.replace(' ', '-')}{f'-{options.epochs}' if options.fall else ''}.safetensors"
+        kept = RUNS / f"{options.network}-{options.latent}-{name}-{options.seeds}-{ending}"
         began = time.perf_counter()
         fitted = train(
             models,
@@ -108,7 +113,7 @@ def main() -> None:
             key=jax.random.key(1),
             objective=ELBO(),
             gradient=GRADIENTS[name](),
-            optimizer=Descent(options.learning_rate),
+            optimizer=Descent(options.learning_rate, decay_steps=STEPS * float(options.epochs) * options.fall),
             num_samples=SAMPLES.get(name, 1),
             batch_size=BATCH,
             max_epochs=options.epochs,
@@ -121,8 +126,9 @@ def main() -> None:
             {
                 "processor": machine()["processor"],
                 "estimator": name,
+                "learning rate": rate,
                 "epochs": options.epochs,
-                "steps": options.epochs * 1000,
+                "steps": options.epochs * STEPS,
                 "validation, 1 draw": -float(np.mean(fitted.value)),
                 "test, 1 draw": -np.mean([b.elbo.mean() for b in bounds]),
                 f"test, {DRAWS} draws": -np.mean([b.bounds[:, 2].mean() for b in bounds]),
@@ -139,17 +145,17 @@ def main() -> None:
         "epochs that were kept cost none."
     )
     name = f"binary_vae_{options.network}_{options.latent}{'' if options.epochs == SHORT else '_long'}"
-    report(name, [*of_others(name, [row["estimator"] for row in rows]), *rows], note)
+    report(name, [*of_others(name, {(row["estimator"], row["learning rate"]) for row in rows}), *rows], note)
 
 
-def of_others(name: str, estimators: list[str]) -> list[dict[str, Any]]:
-    """The kept lines of estimators that were not run now, each with the processor that it was made on."""
+def of_others(name: str, made: set[tuple[str, str]]) -> list[dict[str, Any]]:
+    """The kept lines of estimators and rates that were not run now, each with the processor that it was made on."""
     path = RESULTS / f"{name}.json"
     if not path.exists():
         return []
     kept = json.loads(path.read_text())
     lines = [{"processor": kept["machine"]["processor"], **line} for line in kept["figures"]]
-    return [line for line in lines if line["estimator"] not in estimators]
+    return [line for line in lines if (line["estimator"], line["learning rate"]) not in made]
 
 
 SPLIT = ((0, 50_000), (50_000, 60_000))

@@ -1,13 +1,15 @@
 """The linear-Gaussian model by four procedures against the closed-form maximum and scikit-learn's factor analysis.
 
-Asked: EM and deterministic joint training within 1e-6 nats a row; Monte Carlo training 1e-3; at the exact encoder the
-ELBO is the log-likelihood to 1e-12. Columns standardised, constant ones dropped, divisor n.
+Asked: EM and deterministic joint training within 1e-6 nats a row of the best log-likelihood known; Monte Carlo training
+1e-3; at the exact encoder the ELBO is the log-likelihood to 1e-12. Columns standardised, constant ones dropped,
+divisor n.
 """
 
 import sys
 import time
 import warnings
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -37,6 +39,14 @@ SETS = {"wine": (load_wine, 2), "wdbc": (load_breast_cancer, 3), "digits": (load
 STEPS = {"joint": 3000, "local": 3000, "amortised": 6000, "sampled": 6000}
 FLOOR = 1e-12
 STARTS = 5  # with diagonal noise, which has several optima: as many as `LinearGaussian` has of EM
+MANY = 30  # starts of EM, for the best that is known there
+WAYS = ("em", "joint", "local", "amortised", "sampled")
+NOTE = (
+    "The best known is the closed form for isotropic noise; for diagonal noise, which has several optima, the best of "
+    f"all of these, of EM from {MANY} starts and of scikit-learn's FactorAnalysis (tol 1e-9, 3,000 steps at most, one "
+    f"start). With diagonal noise a procedure is the best of its {STARTS} starts."
+)
+ASKED = {"amortised": 1e-3, "sampled": 1e-3}  # nats a row; of the others 1e-6
 
 
 def standardised(load) -> np.ndarray:
@@ -49,14 +59,14 @@ def closed_form(X: np.ndarray, m: int) -> float:
     d = X.shape[1]
     values = np.linalg.eigvalsh(np.cov(X.T, bias=True))[::-1]
     noise = values[m:].mean()
-    return -0.5 * (d * np.log(2 * np.pi) + np.log(values[:m]).sum() + (d - m) * np.log(noise) + d)
+    return float(-0.5 * (d * np.log(2 * np.pi) + np.log(values[:m]).sum() + (d - m) * np.log(noise) + d))
 
 
-def peer(X: np.ndarray, m: int) -> tuple[float, int]:
+def peer(X: np.ndarray, m: int) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         found = FactorAnalysis(m, tol=1e-9, max_iter=3000, svd_method="lapack").fit(X)
-    return found.score(X), found.n_iter_
+    return float(found.score(X))
 
 
 def by_em(X: np.ndarray, start: LinearGaussianModel) -> tuple[LinearGaussianModel, int]:
@@ -108,48 +118,60 @@ def tightness(model: LinearGaussianModel, X: jax.Array) -> jax.Array:
     return bound / len(X) - mean_log_density(model, X)
 
 
-def main() -> None:
-    names = sys.argv[1:] or list(SETS)
+def fitted(X: np.ndarray, m: int, way: str, isotropic: bool, start: int) -> tuple[float, LinearGaussianModel, int]:
+    """The mean log-likelihood that a procedure comes to, the model, and the steps."""
+    begin = LinearGaussianModel.start(jax.random.key(start), X.shape[1], m, isotropic=isotropic)
+    model, steps = by_em(X, begin) if way == "em" else by_gradient(X, begin, way)
+    return float(mean_log_density(model, jnp.asarray(X))), model, steps
+
+
+def figures(name: str, isotropic: bool) -> list[dict[str, Any]]:
+    """Every procedure on a data set, judged by the best log-likelihood that is known there."""
+    load, m = SETS[name]
+    X = standardised(load)
     rows = []
+    for way in WAYS:
+        began = time.perf_counter()
+        fits = [fitted(X, m, way, isotropic, i) for i in range(1 if isotropic else STARTS)]
+        reached, model, steps = max(fits, key=lambda fit: fit[0])
+        rows.append(
+            {
+                "data": name,
+                "latents": m,
+                "noise": "isotropic" if isotropic else "diagonal",
+                "inference": way,
+                "steps": steps,
+                "reached, nats a row": reached,
+                "starts as good": f"{sum(reached - fit[0] <= 1e-3 for fit in fits)} of {len(fits)}",
+                "ELBO - log p at the exact encoder": float(tightness(model, jnp.asarray(X))),
+                "seconds": time.perf_counter() - began,
+            }
+        )
+        print(rows[-1], flush=True)
+    if isotropic:
+        return [judged(row, closed_form(X, m), None) for row in rows]
+    plain = peer(X, m)
+    more = [fitted(X, m, "em", isotropic, i)[0] for i in range(STARTS, MANY)]
+    best = max(plain, *more, *(row["reached, nats a row"] for row in rows))
+    return [judged(row, best, plain) for row in rows]
+
+
+def judged(row: dict[str, Any], best: float, plain: float | None) -> dict[str, Any]:
+    """The row with its gaps to the best that is known, and to scikit-learn."""
+    reached, asked = row["reached, nats a row"], ASKED.get(row["inference"], 1e-6)
+    against = {
+        "short of the best known": best - reached,
+        "asked": asked,
+        "met": bool(abs(best - reached) <= asked),
+        "short of FactorAnalysis": "" if plain is None else plain - reached,
+    }
+    return row | against
+
+
+def main() -> None:
     with jax.enable_x64(True):
-        for name in names:
-            load, m = SETS[name]
-            X = standardised(load)
-            for isotropic in (True, False):
-                best, peer_steps = (closed_form(X, m), 0) if isotropic else peer(X, m)
-                for way in ("em", "joint", "local", "amortised", "sampled"):
-                    began, fits = time.perf_counter(), []
-                    for i in range(1 if isotropic else STARTS):
-                        start = LinearGaussianModel.start(jax.random.key(i), X.shape[1], m, isotropic=isotropic)
-                        model, steps = by_em(X, start) if way == "em" else by_gradient(X, start, way)
-                        fits.append((float(mean_log_density(model, jnp.asarray(X))), model, steps))
-                    reached, model, steps = max(fits, key=lambda fit: fit[0])
-                    asked = {"sampled": 1e-3, "amortised": 1e-3}.get(way, 1e-6)
-                    short = best - reached
-                    rows.append(
-                        {
-                            "data": name,
-                            "latents": m,
-                            "noise": "isotropic" if isotropic else "diagonal",
-                            "inference": way,
-                            "steps": steps,
-                            "best, nats a row": best,
-                            "short of it": short,
-                            "asked": asked,
-                            "met": short <= asked if not isotropic else abs(short) <= asked,
-                            "starts as good": f"{sum(reached - fit[0] <= 1e-3 for fit in fits)} of {len(fits)}",
-                            "better optimum": short < -asked,
-                            "ELBO - log p at the exact encoder": float(tightness(model, jnp.asarray(X))),
-                            "seconds": time.perf_counter() - began,
-                            "steps of the peer": peer_steps,
-                        }
-                    )
-                    print(rows[-1], flush=True)
-    note = (
-        "best: the closed form for isotropic noise; else scikit-learn's FactorAnalysis (tol 1e-9, 3,000 steps at "
-        "most), which has one start, and may be passed. With diagonal noise the best of five starts, of each procedure."
-    )
-    report("linear_gaussian", rows, note)
+        rows = [row for name in sys.argv[1:] or SETS for noise in (True, False) for row in figures(name, noise)]
+    report("linear_gaussian", rows, NOTE)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Write a file whole or not at all."""
+"""Write a file whole or not at all, under a name that says what it holds."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from tacit._errors import OutputError
+from tacit._errors import OutputError, UsageError
 
 
 @contextmanager
@@ -40,6 +40,19 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> Iterat
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def check_ending(path: str | os.PathLike[str], endings: Sequence[str]) -> str:
+    """The ending of a file name, in small letters; raises `UsageError` where it is none of those that can be written.
+
+    >>> check_ending("rows.CSV", (".csv", ".tsv"))
+    '.csv'
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in endings:
+        what = "The ending of the file name is not one that can be written."
+        raise UsageError(what, where=str(path), mend=f"Use {' or '.join(endings)}.")
+    return ending
 
 
 def _sync_folder(folder: Path) -> None:

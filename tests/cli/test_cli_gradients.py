@@ -57,5 +57,7 @@ def test_the_table_and_the_picture(run: Any, tmp_path: Path) -> None:
 def test_what_is_refused(run: Any, tmp_path: Path) -> None:
     (tmp_path / "g.png").write_text("mine")
     refused(run("gradients", *QUICK, "--plot", tmp_path / "g.png"), 1, "exists", "--force")
+    refused(run("gradients", *QUICK, "--plot", tmp_path / "g.xyz"), 2, "g.xyz", "ending", ".png")
+    assert not (tmp_path / "g.xyz").exists()
     refused(run("gradients", "--latent", "gaussian"), 2, "categoricals")
     refused(run("gradients", "--samples", 0), 2, "range")

@@ -81,6 +81,40 @@ def test_every_procedure_comes_to_the_same(
     assert found.gap_ == pytest.approx(found.score(wine) - found.bound_)
 
 
+@pytest.mark.parametrize(
+    ("settings", "converged"),
+    [
+        ({"inference": "joint"}, True),
+        ({"inference": "joint", "learning_rate": 1e-6, "max_iter": 100}, False),
+        ({"inference": "joint", "n_mc_samples": 4}, True),
+        ({"inference": "joint", "n_mc_samples": 4, "learning_rate": 1e-6, "max_iter": 100}, False),
+        ({"inference": "local"}, True),
+        ({"inference": "local", "learning_rate": 1e-6, "max_iter": 100}, False),
+        ({"inference": "amortised", "max_iter": 1000}, True),
+        ({"inference": "amortised", "max_iter": 5}, False),
+    ],
+)
+def test_a_training_has_converged_where_more_steps_would_gain_nothing(
+    wine: np.ndarray, settings: dict[str, Any], converged: bool
+) -> None:
+    found = LinearGaussian(2, random_state=0, **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found.fit(wine)
+    scale = wine.std(0)
+    short = closed_form(wine / scale, 2) - np.log(scale).sum() - found.score(wine)
+    assert found.converged_ == converged == (short < 1e-3)
+
+
+def test_an_encoder_that_holes_keep_from_being_exact_converges_all_the_same(wine: np.ndarray) -> None:
+    holed = np.where(np.random.default_rng(0).random(wine.shape) < 0.3, np.nan, wine)
+    found = LinearGaussian(2, inference="joint", random_state=0).fit(holed)
+    assert found.converged_
+    assert found.gap_ > 0.01
+    with pytest.warns(ConvergenceWarning, match="ran out of steps"):
+        LinearGaussian(2, inference="joint", max_iter=100, random_state=0).fit(holed)
+
+
 def test_the_best_of_several_starts_of_factor_analysis_is_kept_and_the_others_told() -> None:
     X = load_breast_cancer().data  # has two optima
     one, found = (LinearGaussian(3, noise="diagonal", n_init=n, random_state=0).fit(X) for n in (1, 5))

@@ -172,6 +172,30 @@ def test_what_was_never_seen_is_warned_of(curved: VAE, rows: Any) -> None:
         curved.score_samples(X[:3], covariates[:3].assign(kind="z"))
 
 
+def test_a_row_with_a_covariate_far_off_leaves_the_other_rows_as_they_are(curved: VAE, rows: Any) -> None:
+    X, covariates, _ = rows
+    far = covariates[:6].assign(x=covariates["x"][:6].where(np.arange(6) != 3, 1e6))
+    holed = X[:6].assign(q=np.nan)
+    with pytest.warns(TacitWarning, match="outside the range of the training rows .first: covariates, row 3"):
+        found = curved.score_samples(X[:6], far)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TacitWarning)
+        filled = curved.impute(holed, covariates=far)
+    near = np.arange(6) != 3
+    np.testing.assert_array_equal(found[near], curved.score_samples(X[:6], covariates[:6])[near])
+    assert -np.inf < found[3] < -1e6
+    np.testing.assert_array_equal(filled[near], curved.impute(holed, covariates=covariates[:6])[near])
+    assert np.isfinite(filled.to_numpy()).all()
+
+
+def test_odd_rows_given_covariates_are_refused_in_words(curved: VAE, rows: Any) -> None:
+    X, covariates, _ = rows
+    for ask in (curved.anomaly_pvalues, curved.anomalies):
+        for more in ({}, {"covariates": covariates[:5]}):
+            with pytest.raises(UsageError, match="judged by a density of all columns"):
+                ask(X[:5], **more)
+
+
 def test_bad_covariates_are_told(curved: VAE, rows: Any) -> None:
     X, covariates, _ = rows
     for ask in (curved.score_samples, curved.transform, curved.evaluate, curved.reconstruct, curved.impute):

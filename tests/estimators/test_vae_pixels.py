@@ -141,6 +141,12 @@ def test_constant_pixels_that_are_left_out_are_warned_of() -> None:
     assert not any("constant" in text for text in warned(VAE(1, network="dense", **settings), pixels()))
 
 
+def test_rows_that_are_all_alike_are_told_to_be() -> None:
+    (told,) = warned(VAE(3, preset="fast", max_iter=300, random_state=0), np.zeros((40, 3)))
+    assert "all alike" in told
+    assert "collapsed" not in told
+
+
 @pytest.mark.parametrize("kind", [VAE, DiscreteVAE])
 def test_columns_without_a_value_are_warned_of(kind: Any) -> None:
     settings: dict[str, Any] = {**FAST, "max_iter": 2}

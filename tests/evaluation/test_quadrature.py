@@ -102,8 +102,8 @@ class Kinked(AbstractConditional):
 
 def test_the_error_it_tells_is_about_right_where_a_network_has_corners() -> None:
     with jax.enable_x64(True):
-        keys = jax.random.split(jax.random.key(0), 4)
-        decoder = Kinked(Dense.init(keys[0], 1, (64, 64)), Linear.init(keys[1], 64, 2, gain=4.0))
+        keys = jax.random.split(jax.random.key(1), 4)  # of which the last change alone is up to 34 times too small
+        decoder = Kinked(Dense.init(keys[0], 1, (64, 64)), Linear.init(keys[1], 64, 2, gain=2.0))
         model = LatentModel(Constant(DiagonalNormal(jnp.zeros(1), jnp.zeros(1))), decoder)
         _, y = jax.vmap(model.sample)(jax.random.split(keys[2], 400))
         found = quadrature(model, None, Batch(np.asarray(y), None, None, None, None))
@@ -114,4 +114,4 @@ def test_the_error_it_tells_is_about_right_where_a_network_has_corners() -> None
     truth = logsumexp(terms, axis=1) + np.log(grid[1] - grid[0])
     gap = np.abs(found.log_p - truth)
     assert np.all(gap < 3 * found.error + 1e-7)
-    assert np.mean(gap > found.error + 1e-7) < 0.1
+    assert np.mean(gap > found.error + 1e-7) < 0.03

@@ -101,6 +101,8 @@ def test_k_hat_tells_known_tails(k: float) -> None:
     assert abs(found.mean() - (300 * k + 5) / 310) < 4 * error / np.sqrt(50) + 0.03
     np.testing.assert_allclose(k_hat(log_w + 500.0), found, rtol=1e-6)
     assert np.all(k_hat(np.zeros((2, 100))) == -np.inf)
+    rounding = 1e-10 * np.random.default_rng(0).pareto(0.5, (2, 100))  # as float32 leaves of equal ones
+    assert np.all(k_hat(rounding) == -np.inf)
     with pytest.raises(UsageError, match="24 draws"):
         k_hat(np.zeros((2, 24)))
 

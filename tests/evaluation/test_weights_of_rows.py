@@ -6,11 +6,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import stats
 
 from tacit.data.batch import Batch
-from tacit.evaluation.pareto import findings
+from tacit.evaluation.pareto import TRUSTED, findings
 from tacit.evaluation.row_key import error_over_draws, row_key
-from tacit.evaluation.weights import weighted
+from tacit.evaluation.rows import over_rows
+from tacit.evaluation.weights import LogWeights, from_log_weights, weighted
 from tacit.models import (
     CategoricalLatent,
     ColumnFamily,
@@ -23,6 +25,7 @@ from tacit.models import (
 )
 from tacit.models.enumeration import log_marginal
 from tacit.networks import Dense, Linear
+from tests.evaluation._latent_models import encoder, gaussian, rows_of
 
 
 def test_estimates_meet_the_listed_states_of_the_cells_that_are_present() -> None:
@@ -47,6 +50,32 @@ def test_estimates_meet_the_listed_states_of_the_cells_that_are_present() -> Non
     for values in (found.jackknife, found.error, found.bias, found.jackknife_bias, *found.bounds.T):
         np.testing.assert_array_equal(values[empty], 0.0)  # nothing has the density 1, known without draws
     assert np.all(found.elbo[empty] < 0)  # that of q, which is not the prior
+
+
+def test_rows_with_missing_cells_meet_the_exact_figure_though_q_knows_little_of_them() -> None:
+    model = gaussian(5, 9, bent=0.0)
+    posterior, y = encoder(model), rows_of(model, 150).y
+    observed = np.random.default_rng(0).random(y.shape) < 0.6
+    rows = Batch(np.where(observed, y, 0.0), None, observed, None, None)
+    found = weighted(model, posterior, rows, num_samples=64, key=jax.random.key(3))
+    weight, scale = np.asarray(model.likelihood.weight), float(model.likelihood.scale)
+    covariance = weight @ weight.T + scale**2 * np.eye(9)
+    exact = np.array(
+        [
+            stats.multivariate_normal(np.zeros(seen.sum()), covariance[np.ix_(seen, seen)]).logpdf(row[seen])
+            for row, seen in zip(y, observed, strict=True)
+        ]
+    )
+    off = found.jackknife - exact
+    assert abs(off.mean()) < 4 * off.std() / np.sqrt(150)
+    assert np.sqrt(np.mean(off**2)) < 0.3
+    assert np.sqrt(np.mean((off / found.error) ** 2)) < 1.5
+    assert np.mean(found.k_hat > TRUSTED) < 0.15
+    below = exact[:, None] - found.bounds
+    assert np.all(below.mean(axis=0) > -4 * below.std(axis=0) / np.sqrt(150))
+    of_q = from_log_weights(over_rows(LogWeights(256), model, posterior, rows, key=jax.random.key(3)))
+    np.testing.assert_allclose(found.elbo, of_q.elbo, rtol=1e-6)
+    assert np.mean(of_q.jackknife - exact) < -0.5  # what draws of q alone lack
 
 
 def test_a_row_has_the_same_estimate_in_any_table() -> None:

@@ -24,8 +24,7 @@ from tacit.inference.optimizers import Descent, Separate
 from tacit.models import AbstractConditional, Constant, FiniteMixture
 from tacit.networks import Linear
 from tacit.objectives import ELBO
-from tacit.training import train
-from tacit.training.gradient_variance import gradient_variance
+from tacit.training import gradient_variance, train
 
 ROWS = (np.random.default_rng(1).random((200, 4)) < np.array([0.9, 0.2, 0.5, 0.7])).astype(np.float32)
 

@@ -12,15 +12,17 @@ import numpy as np
 import optax
 import pytest
 
-from tacit._errors import FitError, UsageError
+from tacit._errors import DataError, FitError, UsageError
+from tacit._typing import Array
 from tacit.data.batch import Batch
-from tacit.distributions import Categorical, DiagonalNormal
+from tacit.distributions import Bernoulli, Categorical, CategoricalColumn, DiagonalNormal, Mixed, Poisson, Product
+from tacit.distributions.autoregressive_columns import AutoregressiveColumns
 from tacit.gradients import Enumeration, Pathwise
 from tacit.inference.joint import Joint
 from tacit.inference.optimizers import Descent
 from tacit.models import AbstractConditional, Constant, LatentModel, Selected
 from tacit.models.enumeration import log_marginal
-from tacit.networks import partition
+from tacit.networks import MADE, partition
 from tacit.objectives import ELBO, IWAE
 from tacit.training import Population, epochs, stack, train
 from tests.training.conftest import make_encoder, make_model
@@ -321,6 +323,52 @@ def test_modules_may_hold_what_is_no_array(model, data) -> None:
 def test_what_makes_no_training_is_refused(model, data, settings, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         train(model, None, data, **{"key": jax.random.key(1)} | settings)
+
+
+BLOCKS = Product((Bernoulli(jnp.zeros((2, 2))), CategoricalColumn(jnp.zeros((2, 3))), Poisson(jnp.zeros((2, 1)))))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [(0, 3.0), (1, -0.1), (2, 3.0), (2, 0.5), (3, -1.0)], ids=lambda part: str(part)
+)
+def test_cells_that_the_likelihood_cannot_take_are_refused(column: int, value: float) -> None:
+    model = LatentModel(Constant(Categorical(jnp.zeros(2))), Selected(BLOCKS))
+    y = np.tile([0.3, 1.0, 2.0, 40.0], (8, 1))  # a grey level is a share of ones
+    settings = {"key": jax.random.key(0), "max_epochs": 1}
+    assert np.isfinite(train(model, None, y, **settings).training).all()
+    y[5, column] = value
+    with pytest.raises(DataError, match=rf"data: {value!r} in row 5, column {column} is no value"):
+        train(model, None, y, **settings)
+    unseen, idle = np.arange(4)[None] != column, np.arange(8) != 5  # cells and rows that do not count
+    for batch in (Batch(y, None, np.tile(unseen, (8, 1)), None, None), Batch(y, None, None, 1.0 * idle, None)):
+        assert np.isfinite(train(model, None, batch, **settings).training).all()
+
+
+def test_codes_and_bits_of_autoregressive_columns_are_looked_at_too() -> None:
+    network = MADE.init(jax.random.key(0), 4, AutoregressiveColumns.channels(1, (3,), 1), (8,))
+    columns = AutoregressiveColumns(network, jnp.array([0.1]), jnp.zeros(1), None, 1, 1, (3,), 1)
+    events = np.array([[-9.0, 1.0, 2.0, 40.0], [np.nan, 2.0, 3.0, -1.0], [0.0, -0.5, 0.5, 0.0]])
+    expected = [[False] * 4, [False, True, True, True], [False, True, True, False]]
+    np.testing.assert_array_equal(columns.impossible(events), expected)
+    both = Mixed(jnp.zeros(2), Bernoulli(jnp.zeros((2, 2))))
+    np.testing.assert_array_equal(both.impossible(np.array([[0.0, 2.0]])), [[False, True]])
+
+
+def test_a_likelihood_need_not_be_of_the_library(data) -> None:
+    class Plain(eqx.Module):
+        loc: Array
+
+        def log_prob(self, y, observed=None):
+            return -jnp.sum((y - self.loc) ** 2)
+
+    class Own(eqx.Module):
+        loc: Array
+
+        def __call__(self, context):
+            return Plain(self.loc)
+
+    model = LatentModel(Constant(Categorical(jnp.zeros(2))), Own(jnp.zeros(data.y.shape[1])))
+    assert np.isfinite(train(model, None, data._replace(x=None), key=jax.random.key(0), max_epochs=2).training).all()
 
 
 @pytest.mark.parametrize("weight", [np.ones(20), -np.ones(40), np.full(40, np.nan)], ids=["few", "negative", "nan"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tacit._files import atomic_write, check_ending
 from tacit.cli import options
 from tacit.cli.failures import note
 from tacit.cli.tables import check_outputs, write_json
@@ -38,11 +39,13 @@ def command(
     The problem is one row of 16 binary columns, drawn from a model of eight states, of 3 x 4 states or of six binary
     latents, with q half way to the posterior: small enough that the exact gradient can be listed. The one with the
     least variance x cost comes first, those that are biased by design come last. A bias is real where z is far
-    beyond what chance gives.
+    beyond what chance gives; states that N draws hardly meet count in z with the error that the listing tells.
     """
     from tacit.workflow.gradient_table import gradient_table, summary
 
     check_outputs(plot, force=force, stdout=False)
+    if plot is not None:
+        check_ending(plot, (".png",))
     found = gradient_table(latent=latent, objective=objective, num_samples=samples, seed=seed, n_draws=draws)
     records = summary(found)
     if plot is not None:
@@ -86,7 +89,6 @@ def _table(records: list[dict[str, Any]]) -> list[str]:
 
 
 def _draw(path: str, records: list[dict[str, Any]], force: bool) -> None:
-    from tacit._files import atomic_write
     from tacit.plots import new_figure, plain_settings, png
     from tacit.plots.gradients import variance_times_cost
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from tacit._errors import DataError, shown
 from tacit.data.columns import NUMBER, DType, matches
 from tacit.data.facts import Facts
-from tacit.data.kinds import CONSTANT, MAX_LEVELS, Kind
+from tacit.data.kinds import CONSTANT, MAX_LEVELS, Kind, read_as
 from tacit.data.measure import measure
 from tacit.data.table import Table
 
@@ -125,7 +125,7 @@ def _unsuited(table: Table, row: int, name: str, kind: Kind, reason: str) -> Dat
     return DataError(
         f"{shown(value)} {reason}, but the column is read as {kind}.",
         where=table.where(row, name),
-        mend=f"Correct the cell, leave it empty, or choose another kind with --type {name}=KIND.",
+        mend=f"Correct the cell, leave it empty, or choose another kind with {read_as(name, 'KIND')}.",
     )
 
 
@@ -138,7 +138,7 @@ def _check_levels(table: Table, name: str, kind: Kind, levels: tuple[Level, ...]
         raise DataError(
             f"A binary column has two distinct values; this one has {len(levels)}.",
             where=table.where(column=name),
-            mend=f"Choose another kind, for example --type {name}=categorical.",
+            mend=f"Choose another kind, such as {read_as(name, 'categorical')}.",
         )
     if len(levels) < 2 or len(levels) > 10 * MAX_LEVELS:
         raise DataError(

@@ -9,6 +9,7 @@ import numpy as np
 from tacit.data.column import CONTINUOUS, LOGGED, Column
 from tacit.data.facts import Facts
 from tacit.data.findings import Finding
+from tacit.data.kinds import read_as
 from tacit.data.table import Table
 
 _OUTLYING = 30.0
@@ -41,7 +42,7 @@ def _date(column: Column, facts: Facts, table: Table) -> Finding | None:
 def _identifier(column: Column, facts: Facts, table: Table) -> Finding | None:
     if facts.dtype == "date" or (facts.n_distinct < 2 and facts.dtype != "other"):
         return None
-    mend = f"Use --type {column.name}=KIND to model it."
+    mend = f"Model it with {read_as(column.name, 'KIND')}."
     if facts.beyond_exact:
         message = "Whole numbers beyond 2^53, which float64 cannot tell apart; left out of the model."
         return Finding("warning", "large-integers", message, column.name, mend)

@@ -30,6 +30,15 @@ _MAX_CODES = 31
 _MAX_COUNT = 100
 
 
+def read_as(name: str, kind: str) -> str:
+    """How a person says of what kind a column is, in Python and at the command line.
+
+    >>> read_as("x", "real")
+    "types={'x': 'real'} (--type x=real)"
+    """
+    return f"types={{{name!r}: {kind!r}}} (--type {name}={kind})"
+
+
 def _empty(f: Facts) -> str | None:
     return "no cell has a value" if f.n == 0 else None
 
@@ -162,13 +171,13 @@ def infer_kind(facts: Facts, table: Table) -> tuple[Kind, str]:
         raise DataError(
             f"{shown(value)} is not a number, though most cells of this column are.",
             where=table.where(row, facts.name),
-            mend=f"Correct the cell, leave it empty, or read text with --type {facts.name}=categorical.",
+            mend=f"Correct the cell, leave it empty, or read text with {read_as(facts.name, 'categorical')}.",
         )
     kind, why = next((kind, why) for kind, rule in RULES if (why := rule(facts)) is not None)
     if facts.beyond_exact and kind != "id":
         raise DataError(
             "The whole numbers are beyond 2^53, where float64 cannot tell neighbours apart.",
             where=table.where(column=facts.name),
-            mend=f"Leave it out (--drop {facts.name}) or read it as text (--type {facts.name}=categorical).",
+            mend=f"Leave it out (--drop {facts.name}), or read it as text: {read_as(facts.name, 'categorical')}.",
         )
     return kind, why

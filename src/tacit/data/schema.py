@@ -14,7 +14,7 @@ import numpy as np
 from tacit._errors import DataError, UsageError
 from tacit.data.column import CHOSEN, Column, Role, fit_column
 from tacit.data.facts import Facts
-from tacit.data.kinds import KINDS, Kind, infer_kind
+from tacit.data.kinds import KINDS, Kind, infer_kind, read_as
 from tacit.data.layout import Layout
 from tacit.data.table import Table
 
@@ -88,7 +88,7 @@ class Schema:
             raise DataError(
                 "No column is left to model: all are constant, identifiers, dates or left out.",
                 where=source,
-                mend="Choose a kind for one of them with --type COL=KIND.",
+                mend=f"Choose a kind for one of them with {read_as('COL', 'KIND')}.",
             )
 
     @property

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from tacit._errors import OutputError, UsageError
-from tacit._files import atomic_write
+from tacit._errors import OutputError
+from tacit._files import atomic_write, check_ending
 from tacit.data.table import Table
 
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
@@ -35,13 +35,7 @@ def write_table(columns: Mapping[str, Any] | Table | pa.Table, target: str | Pat
             raise OutputError("it is closed.", where="standard output", mend="Write to a file.")
         sys.stdout.write(_csv(table, ",").decode())
         return
-    suffix = Path(target).suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise UsageError(
-            "The ending of the file name is not one that can be written.",
-            where=str(target),
-            mend=f"Use one of {', '.join(_SUFFIXES)}.",
-        )
+    suffix = check_ending(target, _SUFFIXES)
     with atomic_write(target, force=force) as handle:
         if suffix in (".csv", ".tsv"):
             handle.write(_csv(table, "\t" if suffix == ".tsv" else ","))

@@ -8,6 +8,7 @@ from typing import Any, Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from tacit._typing import Array, Event, Key, Scalar
@@ -27,6 +28,10 @@ class AbstractDistribution(eqx.Module):
     @abc.abstractmethod
     def log_prob(self, event: Event) -> Scalar:
         """Log density of one event, in nats."""
+
+    def impossible(self, events: Float[Array, "... d"]) -> Bool[Array, "... d"]:
+        """Which numbers of events, along any leading axes, it can never take, though it gives them a value: none."""
+        return np.zeros(np.shape(events), bool)
 
 
 class AbstractReparameterised(AbstractDistribution):

@@ -7,6 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float
 
 from tacit._errors import UsageError
@@ -54,6 +55,16 @@ class AutoregressiveColumns(AbstractDistribution):
     def n_columns(self) -> int:
         """Columns of the event."""
         return self.n_normal + self.n_binary + len(self.levels) + int(self.log_means.shape[-1])
+
+    def impossible(self, events: Float[Array, "... d"]) -> Bool[Array, "... d"]:
+        coded = self.n_normal + self.n_binary
+        least, most = np.zeros(self.n_columns), np.full(self.n_columns, np.inf)
+        least[: self.n_normal], most[self.n_normal : coded] = -np.inf, 1.0
+        codes = slice(coded, coded + len(self.levels))
+        most[codes] = np.array(self.levels, float) - 1
+        odd = (events < least) | (events > most)
+        odd[..., codes] |= events[..., codes] % 1 > 0
+        return odd
 
     def inputs(self, event: Float[Array, " d"]) -> Float[Array, "d c"]:
         """What the network reads: a number as it is, 2 b - 1 of a bit, codes one-hot, log(1 + y) of counts."""

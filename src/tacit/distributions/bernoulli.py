@@ -65,6 +65,9 @@ class Bernoulli(AbstractExponentialFamily, AbstractEnumerable):
         terms = times(y, below) - times(1 - y, above) - jnp.log1p(jnp.exp(below - above))
         return jnp.sum(jnp.where(observed, terms, 0.0))
 
+    def impossible(self, events: Float[Array, "... d"]) -> Bool[Array, "... d"]:
+        return (events < 0) | (events > 1)
+
     def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:
         return jnp.concatenate([y, observed.astype(y.dtype)])
 

@@ -78,6 +78,9 @@ class CategoricalColumn(AbstractExponentialFamily):
     def log_density(self, y: Float[Array, " 1"], observed: Bool[Array, " 1"]) -> Scalar:
         return jnp.sum(times(self.statistics(y, observed), self.coefficients()))
 
+    def impossible(self, events: Float[Array, "... 1"]) -> Bool[Array, "... 1"]:
+        return (events < 0) | (events > self.logits.shape[-1] - 1) | (events % 1 > 0)
+
     def statistics(self, y: Float[Array, " 1"], observed: Bool[Array, " 1"]) -> Float[Array, " l"]:
         return jax.nn.one_hot(y[0].astype(int), self.logits.shape[-1], dtype=y.dtype) * observed
 

@@ -51,7 +51,7 @@ class Chain(AbstractChain, AbstractReparameterised):
 
 
 class DiscreteChain(AbstractChain, AbstractEnumerable):
-    """A chain of two discrete parts, which can be listed where both can: as many states as pairs.
+    """A chain of two discrete parts, which can be listed where both can: as many states as pairs. Parts may be chains.
 
     >>> from tacit.distributions import Bernoulli
     >>> copied = DiscreteChain(Bernoulli(jnp.zeros(1)), lambda a: Bernoulli(8.0 * a - 4.0))
@@ -66,8 +66,10 @@ class DiscreteChain(AbstractChain, AbstractEnumerable):
         return int(self.first.n_states * self._second().n_states)
 
     def support(self) -> tuple[PyTree, PyTree]:
-        a, b = self.first.support(), self._second().support()
-        return self._pair(jnp.repeat(a, len(b), axis=0), jnp.tile(b, (len(a), *[1] * (b.ndim - 1))))
+        n, second = self.first.n_states, self._second()
+        a = jax.tree.map(lambda part: jnp.repeat(part, second.n_states, axis=0), self.first.support())
+        b = jax.tree.map(lambda part: jnp.tile(part, (n, *[1] * (part.ndim - 1))), second.support())
+        return self._pair(a, b)
 
     def log_probs(self) -> Array:
         log_b: Array = jax.vmap(lambda a: self.then(a).log_probs())(self.first.support())  # (a, b)

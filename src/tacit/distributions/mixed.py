@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from tacit._typing import Array, Event, Key, Scalar
 from tacit.distributions._base import AbstractDistribution
@@ -32,3 +32,7 @@ class Mixed(AbstractDistribution):
     def log_prob(self, event: Event) -> Scalar:
         log_probs = jax.vmap(lambda member: member.log_prob(event))(self.stack)
         return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + log_probs)
+
+    def impossible(self, events: Float[Array, "... d"]) -> Bool[Array, "... d"]:
+        odd: Array = self.stack.impossible(events)
+        return odd

@@ -47,6 +47,9 @@ class Poisson(AbstractExponentialFamily):
         terms = times(y, self.log_rate) - self.rate - gammaln(y + 1)
         return jnp.sum(jnp.where(observed, terms, 0.0))
 
+    def impossible(self, events: Float[Array, "... d"]) -> Bool[Array, "... d"]:
+        return events < 0
+
     def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:
         return jnp.concatenate([y, observed.astype(y.dtype)])
 

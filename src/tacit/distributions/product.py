@@ -80,6 +80,11 @@ class Product(AbstractExponentialFamily):
     def log_density(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Scalar:
         return sum(block.log_density(v, o) for block, v, o in self._columns(y, observed))
 
+    def impossible(self, events: Float[Array, "... d"]) -> Bool[Array, "... d"]:
+        ends = np.cumsum([block.n_columns for block in self.blocks])
+        parts = np.split(np.asarray(events), ends[:-1], axis=-1)
+        return np.concatenate([block.impossible(part) for block, part in zip(self.blocks, parts, strict=True)], axis=-1)
+
     def statistics(self, y: Float[Array, " d"], observed: Bool[Array, " d"]) -> Float[Array, " t"]:
         return jnp.concatenate([block.statistics(v, o) for block, v, o in self._columns(y, observed)])
 

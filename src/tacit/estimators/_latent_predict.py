@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from sklearn.utils.validation import check_is_fitted
 
 from tacit._errors import TacitWarning
+from tacit.data.encode import Rows
 from tacit.distributions.predictive import AbstractNumericPrediction, AbstractPrediction
 from tacit.estimators._checks import check_rate, numeric
 from tacit.workflow import anomalies as odd
@@ -59,20 +61,27 @@ class LatentPredictions:
         """Highest-density region of a numeric column given the rest: for every row a union of intervals (m, 2)."""
         return self._numbers(X, target, covariates).region(coverage)
 
-    def anomaly_pvalues(self, X: Any) -> Float[np.ndarray, " n"]:
+    def anomaly_pvalues(self, X: Any, covariates: Any = None) -> Float[np.ndarray, " n"]:
         """Probability (n,) of a lower density among rows of the model with the same cells present.
 
         By simulation with a fixed seed; rows with and without missing cells can be ranked together. Where densities are
         estimates, those of the rows of the model are too, by as many draws: a p-value is right whatever their error.
+        Raises `UsageError` for a model of rows given covariates.
         """
-        rows = self._rows(X, require="any")
-        return odd.pvalues(OddsOfLatent(self.model_), rows)
+        return odd.pvalues(*self._odds(X, covariates))
 
-    def anomalies(self, X: Any, rate: float = 0.01) -> list[odd.Anomaly]:
-        """The rows odder than all but `rate` of the rows that the model draws, oddest first, and what makes them so."""
+    def anomalies(self, X: Any, rate: float = 0.01, covariates: Any = None) -> list[odd.Anomaly]:
+        """The rows odder than all but `rate` of the rows that the model draws, oddest first, and what makes them so.
+
+        Raises `UsageError` for a model of rows given covariates.
+        """
         check_rate(rate)
-        rows = self._rows(X, require="any")
-        return odd.anomalies(OddsOfLatent(self.model_), rows, rate)
+        return odd.anomalies(*self._odds(X, covariates), rate)
+
+    def _odds(self, X: Any, covariates: Any) -> tuple[OddsOfLatent, Rows]:
+        """What judges rows, and the rows."""
+        check_is_fitted(self)
+        return OddsOfLatent(self.model_), self._rows(X, covariates, "any")
 
     def _best(self, X: Any, target: str, covariates: Any = None) -> np.ndarray:
         """The best single value (n,) of a column: the mean, the median or the most probable level, as in `impute`."""

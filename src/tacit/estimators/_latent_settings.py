@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from tacit._errors import UsageError
 from tacit.gradients import AbstractGradient, Enumeration, StickingTheLanding, SumAndSample, UnorderedSet
-from tacit.gradients.names import gradient_named
+from tacit.gradients.names import gradient_of
 from tacit.inference.optimizers import RULES, AbstractOptimizer
 from tacit.networks import ACTIVATIONS
 from tacit.objectives import ELBO, IWAE, AbstractObjective
@@ -96,13 +96,6 @@ def objective_of(given: Any) -> AbstractObjective:
     sampled = landing or (unknown and not given.free_bits)
     kl = given.kl if given.kl != "auto" else "sampled" if sampled else "closed"
     return ELBO(beta=float(given.beta), kl=kl, free_bits=float(given.free_bits))
-
-
-def gradient_of(gradient: str | AbstractGradient) -> AbstractGradient:
-    """An estimator, or the one of that name; raises `UsageError` for an unknown name, with the known ones."""
-    if isinstance(gradient, AbstractGradient):
-        return gradient
-    return gradient_named(gradient)
 
 
 def samples_of(given: Any, gradient: AbstractGradient, usual: int) -> int:

@@ -17,9 +17,10 @@ from tacit._errors import UsageError
 from tacit.data.encode import Rows
 from tacit.estimators._density import TableDensity
 from tacit.estimators._latent_fit import LatentFitting, saved_parameters
-from tacit.estimators._latent_settings import LATENT, gradient_of, objective_of, samples_of, training_of
+from tacit.estimators._latent_settings import LATENT, objective_of, samples_of, training_of
 from tacit.evaluation.latent_use import state_probabilities
 from tacit.gradients import AbstractGradient
+from tacit.gradients.names import gradient_of
 from tacit.models import AbstractLatent, BernoulliLatent, CategoricalLatent, CategoricalsLatent
 from tacit.workflow.latent_fit import FittedLatent
 from tacit.workflow.latent_networks import checked_image
@@ -235,15 +236,14 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
         Z = Z[:, None] if Z.ndim == 1 else Z
         l, k = self.n_latents, self.n_states
         relaxed = Z.shape[1:] == (l if k == 2 else l * k,)
-        if relaxed and not ((Z >= 0) & (Z <= 1)).all():
-            raise UsageError("these are no probabilities.", where="Z", mend="Give numbers from 0 to 1.")
+        if relaxed:
+            _check_each(Z, (Z >= 0) & (Z <= 1), "probability", f"Give numbers from 0 to 1; a latent has {k} states.")
         if relaxed and k == 2:
             return Z
         if relaxed:
             events = Z.reshape(len(Z), l, k)
         elif Z.shape[1:] == (l,):
-            if not np.isin(Z, np.arange(k)).all():
-                raise UsageError("these are no states.", where="Z", mend=f"Give whole numbers from 0 to {k - 1}.")
+            _check_each(Z, np.isin(Z, np.arange(k)), "state", f"Give whole numbers from 0 to {k - 1}: {k} states.")
             events = np.eye(k)[Z.astype(int)]
         else:
             raise UsageError(f"shape {Z.shape} is no code.", where="Z", mend=f"Give (n, {l}) states.")
@@ -252,6 +252,13 @@ class DiscreteVAE(  # type: ignore[misc]  # `evaluate` gives several figures
     @property
     def _n_features_out(self) -> int:
         return self.n_latents * (1 if self.n_states == 2 else self.n_states)
+
+
+def _check_each(Z: np.ndarray, fits: np.ndarray, what: str, mend: str) -> None:
+    """Raise `UsageError` for the first number of a code (n, w) that does not fit."""
+    if not fits.all():
+        row, column = np.argwhere(~fits)[0]
+        raise UsageError(f"{Z[row, column]:g} is no {what}.", where=f"Z, row {row}, column {column}", mend=mend)
 
 
 def latent_of(n_latents: int, n_states: int) -> AbstractLatent:

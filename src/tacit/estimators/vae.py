@@ -17,8 +17,9 @@ from tacit._errors import UsageError
 from tacit.data.encode import Rows
 from tacit.estimators._density import TableDensity
 from tacit.estimators._latent_fit import LatentFitting, saved_parameters
-from tacit.estimators._latent_settings import LATENT, gradient_of, objective_of, samples_of, training_of
+from tacit.estimators._latent_settings import LATENT, objective_of, samples_of, training_of
 from tacit.gradients import AbstractGradient
+from tacit.gradients.names import gradient_of
 from tacit.models import AbstractLatent, FullNormalLatent, NormalLatent
 from tacit.workflow.latent_networks import checked_image
 from tacit.workflow.latent_plan import LatentPlan

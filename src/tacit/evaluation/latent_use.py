@@ -80,11 +80,9 @@ class LatentUse:
     def findings(self) -> list[Finding]:
         """What a person should know."""
         if self.verdict == "collapsed":
-            rate = "" if self.kl is None else f" (the KL divergence of q from the prior is {self.kl.sum():.2g} nats)"
-            message = (
-                "The latent has collapsed: it says nothing of a row, and the model is one distribution for all "
-                f"rows{rate}."
-            )
+            rate = 0.0 if self.kl is None else float(self.kl.sum())
+            apart = "" if rate < COLLAPSED else f", though {rate:.2g} nats from the prior"
+            message = f"The latent has collapsed: q is the same for all rows{apart}, and says nothing of one."
             return [Finding("warning", "collapse", message, mend=self.remedy)]
         found = []
         if self.verdict == "partly collapsed":

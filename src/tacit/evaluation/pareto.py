@@ -12,6 +12,7 @@ from tacit.data.findings import Finding
 
 TRUSTED = 0.7  # above, a mean of weights converges too slowly to be believed
 LEAST = 25  # draws below which a tail is not judged
+EQUAL = 1e-4  # of the largest weight: a tail within so much of it is rounding, and moves no mean
 MANY = 0.1  # share of rows with a tail that is not to be trusted, from which on a person is told
 _PRIOR, _PULL = 0.5, 10  # the shape is drawn towards 1/2 as if by ten more draws
 
@@ -50,7 +51,7 @@ def generalised_pareto(exceedances: Float[np.ndarray, "n m"]) -> Float[np.ndarra
 
 
 def k_hat(log_w: Float[np.ndarray, "n s"]) -> Float[np.ndarray, " n"]:
-    """Pareto k-hat of every row of s log-weights: below .7 their mean can be trusted; -inf where all are equal.
+    """Pareto k-hat of every row of s log-weights: below .7 their mean can be trusted; -inf where the tail is flat.
 
     The shape of the largest min(s/5, 3 sqrt(s)) weights, drawn a little towards 1/2. Source: Vehtari et al. 2024.
     Raises `UsageError` for fewer than 25 draws.
@@ -68,7 +69,7 @@ def k_hat(log_w: Float[np.ndarray, "n s"]) -> Float[np.ndarray, " n"]:
     ordered = np.sort(log_w, axis=1)
     weights = np.exp(ordered[:, -m - 1 :] - ordered[:, -1:])
     exceedances = weights[:, 1:] - weights[:, :1]
-    shape = generalised_pareto(np.where(exceedances > 1e-12, exceedances, 0.0))
+    shape = generalised_pareto(np.where((exceedances > 1e-12) & (weights[:, :1] < 1 - EQUAL), exceedances, 0.0))
     return (m * shape + _PULL * _PRIOR) / (m + _PULL)
 
 

@@ -13,7 +13,8 @@ from tacit._errors import UsageError
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
 from tacit.evaluation.pareto import LEAST, k_hat
-from tacit.evaluation.rows import TILE, AbstractOfRow, tiles
+from tacit.evaluation.proposal import ROUNDS, Shares, fits, fitted
+from tacit.evaluation.rows import TILE, AbstractOfRow, kinds, subset, tiles
 from tacit.inference.procedure import evidence
 from tacit.models import AbstractConditional, LatentModel
 
@@ -21,20 +22,31 @@ CHUNK = 64  # draws of a row at once
 
 
 class LogWeights(AbstractOfRow):
-    """`log w_s = log p(y, z_s | x) - log q(z_s | y, x)` of S draws z_s of q, (s,)."""
+    """`log w_s = log p(y, z_s | x) - log q(z_s | y, x)` of S draws z_s of q, (s,).
+
+    With `adapted`, of draws that are half of q and half of a normal fitted to the row: `m = (q + fitted) / 2`.
+    """
 
     num_samples: int
+    adapted: bool = False
 
     def __call__(self, key: Key, model: LatentModel, posterior: Any, y: Array, x: Any, observed: Any) -> Array:
         context = model.context(x)
         q, prior = posterior(evidence(y, x, observed)), model.prior(context)
 
+        def log_joint(z: Array) -> Scalar:
+            return model.log_likelihood(z, context, y, observed) + prior.log_prob(z)
+
+        if self.adapted:
+            key, *keys = jax.random.split(key, 1 + ROUNDS)
+            q = Shares((q, fitted(keys, q, prior, log_joint)))
+
         def log_weight(key: Key) -> Scalar:
             z = q.sample(key)
-            return model.log_likelihood(z, context, y, observed) + prior.log_prob(z) - q.log_prob(z)
+            return log_joint(z) - q.log_prob(z)
 
-        keys = jax.random.split(key, self.num_samples)
-        return jax.lax.map(log_weight, keys, batch_size=min(CHUNK, self.num_samples))
+        each = jax.random.split(key, self.num_samples)
+        return jax.lax.map(log_weight, each, batch_size=min(CHUNK, self.num_samples))
 
 
 class Weighted(NamedTuple):
@@ -44,7 +56,7 @@ class Weighted(NamedTuple):
     `error`: standard error of the last over the draws. `bias`: its bias to leading order, `-Var(w / p) / (8 S)`.
     `jackknife`: the last with its leading bias taken away, at most twice that; `jackknife_bias`: what is left, from
     halves of the draws.
-    `k_hat`: Pareto shape of the weights. `elbo`: the mean log-weight, and its standard error.
+    `k_hat`: Pareto shape of the weights. `elbo`: the mean log-weight under q, and its standard error.
     """
 
     bounds: Float[np.ndarray, "n 3"]
@@ -65,13 +77,28 @@ def weighted(
     Rows are worked off in tiles, so memory does not grow with n. A row's draws depend on what it holds: its figures are
     the same in any table. That a row without a cell has the density 1 is known without draws. Sources: Burda et al.
     2016; jackknife and leading bias: Nowozin 2018. Raises `UsageError` for 4 S below 25.
+
+    An encoder knows little of rows with missing cells. Where z is normal half of the draws of these are of a normal
+    that is fitted to the row beforehand, by draws of its own; the ELBO remains that of q.
     """
     if 4 * num_samples < LEAST:
         raise UsageError(f"num_samples={num_samples} are too few draws.", mend=f"Use at least {-(-LEAST // 4)}.")
-    found = tiles(LogWeights(4 * num_samples), model, posterior, rows, key=key, tile=tile)
-    parts = [from_log_weights(np.asarray(log_w, np.float64)) for log_w in found]
-    whole = Weighted(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-    return whole if rows.mask is None else _with_empty(whole, np.logical_not(np.any(rows.mask, axis=1)))
+
+    def figures(rows: Batch, *, adapted: bool) -> Weighted:
+        found = tiles(LogWeights(4 * num_samples, adapted), model, posterior, rows, key=key, tile=tile)
+        parts = [from_log_weights(np.asarray(log_w, np.float64)) for log_w in found]
+        return Weighted(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    whole = figures(rows, adapted=False)
+    if rows.mask is None:
+        return whole
+    holed = np.flatnonzero(np.logical_not(rows.mask).any(axis=1))
+    if len(holed) and fits(kinds(model, posterior, rows)[1]):
+        of_q = {name: getattr(whole, name)[holed] for name in ("elbo", "elbo_error")}
+        better = figures(subset(rows, holed), adapted=True)._replace(**of_q)
+        for figure, part in zip(whole, better, strict=True):
+            figure[holed] = part
+    return _with_empty(whole, np.logical_not(np.any(rows.mask, axis=1)))
 
 
 def from_log_weights(log_w: Float[np.ndarray, "n s"]) -> Weighted:

@@ -117,7 +117,7 @@ def perturbed_given(key: Key, shares: Float[Array, "d k"], rows: Float[Array, "d
 def check_single(num_samples: int, where: str) -> None:
     """Raise `UsageError` for more than one draw, where the estimator is of the expectation of one."""
     if num_samples != 1:
-        mend = "Use num_samples=1 and the estimator's own setting, or LeaveOneOut for importance-weighted bounds."
+        mend = "Use the ELBO with num_samples=1, or LeaveOneOut for importance-weighted bounds."
         raise UsageError(
             f"num_samples={num_samples}: it estimates the expectation of one draw.", where=where, mend=mend
         )

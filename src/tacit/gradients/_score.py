@@ -32,7 +32,7 @@ def check_discrete(q: AbstractDistribution, where: str) -> None:
         raise UsageError("this latent has two layers, the estimator is for one.", where=where, mend=mend)
     if not isinstance(q, DISCRETE):
         mend = "Use Pathwise, StickingTheLanding or DoublyReparameterised for a continuous latent."
-        raise UsageError(f"{type(q).__name__} is no discrete latent.", where=where, mend=mend)
+        raise UsageError("this is no discrete latent.", where=where, mend=mend)
 
 
 def check_samples(num_samples: int, least: int, where: str) -> None:

@@ -37,7 +37,7 @@ class DisARM(AbstractGradient):
     def check(self, q: AbstractDistribution, num_samples: int) -> None:
         if not isinstance(q, Bernoulli):
             mend = "Use LeaveOneOut, Reinforce or Enumeration."
-            raise UsageError(f"{type(q).__name__} is not binary.", where="DisARM", mend=mend)
+            raise UsageError("this latent is not binary.", where="DisARM", mend=mend)
 
     def evaluations(self, q: Any, num_samples: int) -> int:
         return 2 * num_samples

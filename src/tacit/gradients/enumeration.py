@@ -32,7 +32,7 @@ class Enumeration(AbstractGradient):
     def check(self, q: AbstractDistribution, num_samples: int) -> None:
         check_listable(q, "Enumeration")
         if num_samples != 1:
-            mend = "Use num_samples=1, or a sampled gradient for importance-weighted bounds."
+            mend = "Use the ELBO with num_samples=1, or LeaveOneOut for importance-weighted bounds."
             raise UsageError("listing gives the expectation of one draw.", where="Enumeration", mend=mend)
 
     def evaluations(self, q: Any, num_samples: int) -> int:

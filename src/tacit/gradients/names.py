@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -56,6 +57,26 @@ GRADIENTS: dict[str, Callable[[], AbstractGradient]] = {
     "sticking-the-landing": StickingTheLanding,
     "doubly-reparameterised": DoublyReparameterised,
 }
+
+
+def gradient_of(given: str | AbstractGradient) -> AbstractGradient:
+    """The estimator itself, or that of the name; raises `UsageError` for what is neither."""
+    if isinstance(given, str):
+        return gradient_named(given)
+    if not isinstance(given, AbstractGradient):
+        mend = "Give an object such as LeaveOneOut(), or a name such as 'leave-one-out'."
+        raise UsageError(f"{shown(given)} is no gradient estimator.", mend=mend)
+    return given
+
+
+def in_names(text: str) -> str:
+    """A text with the classes of estimators told by their names.
+
+    >>> in_names("Use LeaveOneOut or Enumeration.")
+    "Use 'leave-one-out' or 'enumeration'."
+    """
+    names = {type(make()).__name__: repr(name) for name, make in reversed(GRADIENTS.items())}
+    return re.sub("|".join(rf"\b{known}\b" for known in names), lambda found: names[found[0]], text)
 
 
 def gradient_named(name: str) -> AbstractGradient:

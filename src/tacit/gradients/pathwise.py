@@ -51,4 +51,4 @@ def check_pathwise(q: AbstractDistribution, where: str) -> None:
     """Raise `UsageError` where draws of q cannot be differentiated."""
     if not isinstance(q, AbstractReparameterised):
         mend = "Use the gradient of a discrete latent, such as Enumeration."
-        raise UsageError(f"draws of {type(q).__name__} cannot be differentiated.", where=where, mend=mend)
+        raise UsageError("draws of this latent cannot be differentiated.", where=where, mend=mend)

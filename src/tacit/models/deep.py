@@ -17,7 +17,7 @@ from tacit.models.latents import AbstractLatent
 from tacit.models.pixels import ImageReader, ImageWriter, Shift
 from tacit.networks import Dense, Fixed, Linear
 
-REACH = 30.0  # of a standardised column, as an encoder reads it
+REACH = 30.0  # of a standardised column or covariate, as an encoder reads it
 
 
 class Decoder(AbstractConditional):
@@ -72,7 +72,7 @@ class ColumnInputs(eqx.Module):
 
 
 class Recognition(AbstractConditional):
-    """`(y, x[, observed]) -> latent(W features([inputs of y, x]) + b)`: an amortised posterior."""
+    """`(y, x[, observed]) -> latent(W features([inputs of y, x]) + b)`: an amortised posterior, x read in `REACH`."""
 
     inputs: ColumnInputs
     features: Dense | ImageReader
@@ -82,4 +82,6 @@ class Recognition(AbstractConditional):
     def __call__(self, context: tuple[Any, ...]) -> AbstractDistribution:
         y, x, *observed = context
         read = self.inputs(y, *observed)
-        return self.latent(self.head(self.features(read if x is None else jnp.concatenate([read, x]))))
+        if x is not None:
+            read = jnp.concatenate([read, jnp.clip(x, -REACH, REACH)])
+        return self.latent(self.head(self.features(read)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -24,9 +25,10 @@ def check_listable(distribution: AbstractDistribution, where: str) -> None:
     """Raise `UsageError` where events cannot be listed, or are more than `MOST_STATES`."""
     if not isinstance(distribution, AbstractEnumerable):
         mend = "Use Pathwise for a continuous latent."
-        raise UsageError(f"the events of {type(distribution).__name__} cannot be listed.", where=where, mend=mend)
+        raise UsageError("the events of this distribution cannot be listed.", where=where, mend=mend)
     if not listable(distribution):
-        what = f"{distribution.n_states:.3g} states are too many to list (at most {MOST_STATES:,})."
+        size = math.log10(distribution.n_states)  # more of them than a float can hold, perhaps
+        what = f"about 10^{size:.0f} states are too many to list (at most {MOST_STATES:,})."
         raise UsageError(what, where=where, mend="Use a sampled gradient, such as LeaveOneOut.")
 
 

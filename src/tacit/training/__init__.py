@@ -2,7 +2,8 @@
 
 from tacit.training.checkpoint import Checkpoint, Checkpoints
 from tacit.training.fitted import Fitted
+from tacit.training.metrics import gradient_variance
 from tacit.training.population import Population, stack
 from tacit.training.train import Epoch, train
 
-__all__ = ["Checkpoint", "Checkpoints", "Epoch", "Fitted", "Population", "stack", "train"]
+__all__ = ["Checkpoint", "Checkpoints", "Epoch", "Fitted", "Population", "gradient_variance", "stack", "train"]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tacit._errors import UsageError
+from tacit._errors import DataError, UsageError, shown
 from tacit.data.batch import Batch
+from tacit.distributions import AbstractDistribution
 from tacit.gradients import AbstractGradient
+from tacit.models import LatentModel
 from tacit.objectives import AbstractObjective
 
 
@@ -29,6 +32,31 @@ def check_settings(
     for name, count in counts.items():
         if count is not None and np.min(count) < 1:
             raise UsageError(f"{name}={count}.", where=name, mend="Use 1 or more.")
+
+
+def check_values(models: LatentModel, data: Batch) -> None:
+    """Raise `DataError` for a cell that the likelihood of a stack of models cannot take, where it can tell."""
+
+    def of_a_row(models: LatentModel, data: Batch) -> Any:
+        model, x = jax.tree.map(lambda a: a[0] if eqx.is_array(a) else a, (models, data.x))
+        context = model.context(x)
+        prior = model.prior(context)
+        known = isinstance(prior, AbstractDistribution)  # a person's own need not be of the library's kind
+        return model.likelihood((prior.sample(jax.random.key(0)), context)) if known else None
+
+    likelihood, y = eqx.filter_eval_shape(of_a_row, models, data), np.asarray(data.y)
+    if not isinstance(likelihood, AbstractDistribution):
+        return
+    odd = np.asarray(likelihood.impossible(y))
+    if data.mask is not None:
+        odd = odd & np.asarray(data.mask)
+    if data.weight is not None:
+        odd = odd & (np.asarray(data.weight) > 0)[:, None]
+    if odd.any():
+        row, column = np.argwhere(odd)[0]
+        what = f"{shown(y[row, column].item())} in row {row}, column {column} is no value that the likelihood can take."
+        mend = "Bits are 0, 1 or shares between, codes whole numbers from 0, counts not negative."
+        raise DataError(what, where="data", mend=mend)
 
 
 def check_rows(data: Batch, validation: Any) -> None:

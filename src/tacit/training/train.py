@@ -26,7 +26,7 @@ from tacit.inference.procedure import AbstractProcedure, posterior_of_row
 from tacit.models import AbstractConditional, LatentModel
 from tacit.objectives import ELBO, AbstractObjective
 from tacit.training.checkpoint import Checkpoint, fingerprint_of, told
-from tacit.training.checks import check_rows, check_settings
+from tacit.training.checks import check_rows, check_settings, check_values
 from tacit.training.epochs import Limits, Metric, begin_all, has_ended, run_long, run_short
 from tacit.training.fitted import Fitted, Keeper
 from tacit.training.population import Population, spread_settings, stack, take
@@ -81,7 +81,8 @@ def train(
     epoch; `callbacks` see the bounds after every chunk of epochs. With a `checkpoint` the run is kept in a file, and
     continued from it.
 
-    Raises `UsageError` for a gradient or an objective that does not apply, `FitError` where no epoch was finite.
+    Raises `UsageError` for a gradient or an objective that does not apply, `DataError` for a cell that the likelihood
+    cannot take, `FitError` where no epoch was finite.
 
     >>> import jax
     >>> from tacit.models import Components, DiagonalFamily, Expert, Gate, MixtureOfExperts
@@ -117,6 +118,7 @@ def train(
         model, posterior, gradient, objective = (stack([tree]) for tree in (model, posterior, gradient, objective))
     elif validation is not None:
         raise UsageError("the population says which rows judge.", where="validation", mend="Leave it out.")
+    check_values(model, data)
     size = population.size
     real = jnp.result_type(float)  # float64 where the caller has enabled it
     rows = Batch(

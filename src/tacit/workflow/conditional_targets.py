@@ -12,6 +12,7 @@ from tacit.data.column import Column, fit_column
 from tacit.data.encode import Rows
 from tacit.data.facts import Facts
 from tacit.data.findings import Finding
+from tacit.data.kinds import read_as
 from tacit.data.schema import Schema
 from tacit.data.table import Table
 
@@ -38,7 +39,7 @@ def target_column(table: Table, schema: Schema, name: str, support: Support) -> 
         raise DataError(
             f"cannot be a target as it is read{why}.",
             where=table.where(column=name),
-            mend=f"Say what it holds with --type {name}=real, or choose another target.",
+            mend=f"Say what it holds with {read_as(name, 'real')}, or choose another target.",
         )
     if kind == column.kind:
         return column

@@ -51,8 +51,8 @@ def judge_latent(
         log p(y) = ELBO + KL(q || p(z | y)),   ELBO = -rate - distortion
 
     Where the latent can be listed all of it is exact (the bound too, of up to 4,096 states). Of one or two normal
-    latents the first is an integral, with its largest error. Else it is estimated from `num_samples` draws of q, with
-    the jackknife, and the importance-weighted bounds of all, half and a quarter of the draws stand beside it.
+    latents the first is an integral, with its largest error. Else it is estimated from `num_samples` draws, with the
+    jackknife, and the importance-weighted bounds of all, half and a quarter of the draws stand beside it.
     """
     shares = np.ones(len(rows)) if weight is None else np.asarray(weight, float)
     shares = shares / shares.sum()

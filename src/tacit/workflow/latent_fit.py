@@ -133,7 +133,7 @@ def fit_latent(
     diagnosis = LatentUse.of(model.posteriors(some), model.divergences(some), some.weight)
     found = (
         *findings,
-        *diagnosis.findings(),
+        *(_about_equal_rows(seen) or diagnosis.findings()),
         *scale_findings(model, seen),
         *grey_findings(schema),
         *_about_size(plan, schema),
@@ -194,6 +194,14 @@ def _set_aside(rows: Rows, fraction: float, seed: int) -> np.ndarray:
     if not fraction or units < FEWEST:
         return np.zeros(0, np.int32)
     return hold_out(len(rows), fraction, seed=seed + 1, group=rows.group, time=rows.time)[1].astype(np.int32)
+
+
+def _about_equal_rows(rows: Rows) -> tuple[Finding, ...]:
+    """A warning where no column varies, as pixels of blank images: the latent then says nothing, and rightly."""
+    if np.any(np.fmax.reduce(rows.y) > np.fmin.reduce(rows.y)):
+        return ()
+    message = "Every column has one value only: rows are all alike, and a latent has nothing to tell of them."
+    return (Finding("warning", "equal-rows", message, mend="Give rows that differ."),)
 
 
 def _about_size(plan: LatentPlan, schema: Schema) -> tuple[Finding, ...]:

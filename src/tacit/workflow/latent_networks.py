@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, get_args
 
 import jax
@@ -89,14 +90,22 @@ def dense(
     widths: tuple[int, ...],
     activation: str,
 ) -> tuple[Decoder, Recognition]:
-    """Decoder and encoder of hidden layers, which read covariates beside z and beside the columns."""
+    """Decoder and encoder of hidden layers, which read covariates beside z and beside the columns.
+
+    At the start what they say beside `bias` has a mean squared length of 4 at most, however many numbers that is, so z
+    says little. Weights that keep the variance are undone in the first passes, and a code may not survive it.
+    """
     keys = jax.random.split(key, 4)
     n_in, n_read = latent.size + n_covariates, inputs.size + n_covariates
     features = Dense.init(keys[0], n_in, decoder_widths, activation=activation)
-    head = Linear.init(keys[1], features.width(n_in), family.width)
+    head = _last(keys[1], features.width(n_in), family.width)
     read = Dense.init(keys[2], n_read, widths, activation=activation)
-    last = Linear.init(keys[3], read.width(n_read), latent.width)
+    last = _last(keys[3], read.width(n_read), latent.width)
     return Decoder(latent, features, Linear(head.weight, bias), family), Recognition(inputs, read, last, latent)
+
+
+def _last(key: Key, n_in: int, n_out: int) -> Linear:
+    return Linear.init(key, n_in, n_out, gain=min(1.0, 2.0 / math.sqrt(n_out)))
 
 
 def of_patches(

@@ -16,7 +16,9 @@ from tacit._device import compiled, placed
 from tacit._errors import UsageError
 from tacit._typing import Array, Key
 from tacit.data.schema import Schema
+from tacit.distributions import AbstractDistribution
 from tacit.gradients import AbstractGradient
+from tacit.gradients.names import in_names
 from tacit.inference.joint import Joint
 from tacit.inference.optimizers import AbstractOptimizer, Descent, as_optimizer
 from tacit.inference.warm_up import WarmUp
@@ -92,6 +94,15 @@ class Training:
         return as_optimizer(tuple(map(named, self.optimizer)) if pair else named(self.optimizer))
 
 
+def _check_gradient(gradient: AbstractGradient, q: AbstractDistribution, num_samples: int) -> None:
+    """Raise `UsageError`, in the words of the settings, where an estimator does not apply to this kind of q."""
+    try:
+        gradient.check(q, num_samples)
+    except UsageError as error:
+        what, mend = (in_names(text or "").replace("num_samples", "n_mc_samples") for text in (error.what, error.mend))
+        raise UsageError(what, where=f"gradient {in_names(type(gradient).__name__)}", mend=mend) from None
+
+
 @dataclass(frozen=True)
 class LatentPlan:
     """The latent, the columns given it, the bound that is maximised and how its gradient is estimated."""
@@ -149,6 +160,7 @@ class LatentPlan:
             if getattr(self, name) not in kinds:
                 mend = f"Use one of {', '.join(kinds)}."
                 raise UsageError(f"{getattr(self, name)!r} is no {name}.", where=name, mend=mend)
+        _check_gradient(self.gradient, self.latent(np.zeros(self.latent.width)), self.num_samples)
         self.gradient.check_objective(self.objective)
         check_network(self.network, self.image)
         if self.network == "patches" and self.founding:

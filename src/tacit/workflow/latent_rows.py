@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,7 +54,8 @@ def read_columns(table: Table, likelihood: str, types: Mapping[str, str] | None 
     schema = Schema.infer(table)
     if likelihood == "categorical":
         _check_repeated(table, schema.names)
-    return Schema.infer(table, types=dict.fromkeys(schema.names, str(LIKELIHOODS[likelihood])))
+    with _as_likelihoods_say():
+        return Schema.infer(table, types=dict.fromkeys(schema.names, str(LIKELIHOODS[likelihood])))
 
 
 def with_likelihood(table: Table, schema: Schema, likelihood: str) -> Schema:
@@ -83,7 +85,18 @@ def with_likelihood(table: Table, schema: Schema, likelihood: str) -> Schema:
         return schema
     if kind == "categorical":
         _check_repeated(table, schema.names)
-    return Schema(tuple(fit_column(table, c.name, kind, CHOSEN) if c.modelled else c for c in schema.columns))
+    with _as_likelihoods_say():
+        return Schema(tuple(fit_column(table, c.name, kind, CHOSEN) if c.modelled else c for c in schema.columns))
+
+
+@contextmanager
+def _as_likelihoods_say() -> Iterator[None]:
+    """What a column that does not suit a likelihood is told: another likelihood mends it, its kind cannot be chosen."""
+    try:
+        yield
+    except DataError as error:
+        mend = "Correct the cell, leave the column out, or use likelihood='auto'."
+        raise DataError(error.what, where=error.where, mend=mend) from None
 
 
 def bits_schema(table: Table) -> Schema:

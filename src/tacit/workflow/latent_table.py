@@ -46,9 +46,8 @@ class LatentTable:
     """The density of a table's columns by `p(y) = sum_z p(z) p(y | z)`, and a posterior q(z | y).
 
     Where the latent can be listed, densities are exact; of one or two normal latents they are integrals; else they are
-    estimates by importance weights of draws from q. Missing cells are left out of the likelihood, which is right when
-    cells are missing at random. With `covariates` it is
-    `p(y | x) = int p(z) p(y | z, x) dz`, and rows hold their x.
+    estimates by importance weights of draws. Missing cells are left out of the likelihood, which is right when cells
+    are missing at random. With `covariates` it is `p(y | x) = int p(z) p(y | z, x) dz`, and rows hold their x.
     """
 
     schema: Schema
@@ -107,7 +106,7 @@ class LatentTable:
             return log_likelihood(model, posterior, self.batch(rows, weight, np.inf), **settings)
 
     def weighted(self, rows: Rows, num_samples: int = SAMPLES) -> Weighted:
-        """Bounds by importance weights of `num_samples` draws of q, in nats and the model's units."""
+        """Bounds by importance weights of `num_samples` draws, in nats and the model's units."""
         settings: dict[str, Any] = {"num_samples": -(-num_samples // 4), "key": jax.random.key(_SEED)}
         return weighted(self.model, self.posterior, self.batch(rows), **settings)
 

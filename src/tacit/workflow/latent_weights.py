@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -14,7 +13,7 @@ from jaxtyping import Float
 
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
-from tacit.distributions import DiagonalNormal, MultivariateNormal
+from tacit.evaluation.proposal import ROUNDS, Shares, fits, fitted
 from tacit.evaluation.rows import AbstractOfRow, over_rows
 from tacit.inference.procedure import evidence
 from tacit.models import LatentModel
@@ -23,9 +22,6 @@ from tacit.workflow.latent_rows import FAR
 
 DRAWS = 1024  # of z a row, for what is asked of one column given others
 CHUNK = 64  # draws of a row at once
-PILOT, ROUNDS = 128, 4  # draws that the normal is fitted to, and how often
-WIDER, LEAST = 1.5, 1.0  # its variance, of theirs; and of that of q, at least
-MOST_JOINT = 16  # latents that have a covariance there
 LEFT_OUT = 1e-9  # of the weight of a row
 
 
@@ -57,7 +53,7 @@ class WeightedDraws(AbstractOfRow):
     The draws are of q and of the prior in turn, `m = (q + p(z | x)) / 2`, so no weight is above twice a likelihood,
     however little q knows of rows with so few cells. Where z is a vector of numbers a third of them is of a normal with
     the weighted mean and covariance of some draws before, `m = (q + p(z | x) + fitted) / 3`. Of a row without a cell
-    all are of the prior, with equal weights. Sources: Hesterberg 1995 (defensive mixtures); Cornuet et al. 2012.
+    all are of the prior, with equal weights. Source: Hesterberg 1995 (defensive mixtures).
     """
 
     num_samples: int
@@ -70,44 +66,19 @@ class WeightedDraws(AbstractOfRow):
         empty = jnp.zeros((), bool) if observed is None else ~jnp.any(observed)
         key, *keys = jax.random.split(key, 1 + ROUNDS)
 
-        def weighted(z: Array, parts: tuple[Any, ...]) -> Scalar:
-            log_m = jax.nn.logsumexp(jnp.stack([part.log_prob(z) for part in parts])) - jnp.log(float(len(parts)))
-            likelihood: Any = model.log_likelihood(z, context, y, observed)
-            return jnp.where(empty, 0.0, likelihood + prior.log_prob(z) - log_m)
+        def log_joint(z: Array) -> Scalar:
+            return model.log_likelihood(z, context, y, observed) + prior.log_prob(z)
 
-        def event(key: Key, place: Array, parts: tuple[Any, ...]) -> Array:
-            number = jnp.where(empty, 1, place % len(parts))  # the prior's, of a row without a cell
-            drawn = [part.sample(key) for part in parts]
-            return jnp.select([number == i for i in range(len(parts))], drawn)
+        def draw(inputs: tuple[Key, Array]) -> tuple[Scalar, Array, Array | None]:
+            key, place = inputs
+            z = shares.sample_of(key, jnp.where(empty, 1, place))  # the prior's, of a row without a cell
+            read = self.read(one_by_one(model.likelihood((z, context)), y, observed))
+            return jnp.where(empty, 0.0, log_joint(z) - shares.log_prob(z)), read, z if self.keep_events else None
 
-        def draw(parts: tuple[Any, ...], inputs: tuple[Key, Array]) -> tuple[Scalar, Array, Array | None]:
-            z = event(*inputs, parts)
-            family = model.likelihood((z, context))
-            return weighted(z, parts), self.read(one_by_one(family, y, observed)), z if self.keep_events else None
-
-        parts: tuple[Any, ...] = (q, prior)
-        for key_round in keys if isinstance(q, DiagonalNormal | MultivariateNormal) else ():
-            places = jnp.arange(PILOT)
-            z = jax.vmap(lambda k, i, parts=parts: event(k, i, parts))(jax.random.split(key_round, PILOT), places)
-            parts = (q, prior, _fitted(z, jax.vmap(lambda z, parts=parts: weighted(z, parts))(z), q))
+        shares = Shares((q, prior, fitted(keys, q, prior, log_joint)) if fits(q) else (q, prior))
         each = jax.random.split(key, self.num_samples)
         numbers = jnp.arange(self.num_samples)
-        return jax.lax.map(partial(draw, parts), (each, numbers), batch_size=min(CHUNK, self.num_samples))
-
-
-def _fitted(z: Float[Array, "s l"], log_w: Float[Array, " s"], q: Any) -> DiagonalNormal | MultivariateNormal:
-    """A normal about weighted draws, wider than they and than q; about q where none of them is possible."""
-
-    def normal(loc: Array, share: Array) -> DiagonalNormal | MultivariateNormal:
-        least, off = LEAST * q.variance, z - loc
-        if z.shape[1] > MOST_JOINT:
-            return DiagonalNormal(loc, 0.5 * jnp.log(WIDER * (least + share @ off**2)))
-        return MultivariateNormal.from_covariance(loc, WIDER * (jnp.diag(least) + (share[:, None] * off).T @ off))
-
-    share = jax.nn.softmax(log_w)
-    fitted, instead = normal(share @ z, share), normal(q.loc, jnp.zeros_like(log_w))
-    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(fitted)]))
-    return jax.tree.map(lambda new, old: jnp.where(finite, new, old), fitted, instead)
+        return jax.lax.map(draw, (each, numbers), batch_size=min(CHUNK, self.num_samples))
 
 
 class Ratios(AbstractOfRow):

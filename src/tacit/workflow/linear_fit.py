@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from tacit._device import compiled
+from tacit._device import placed
 from tacit._errors import DataError, UsageError
 from tacit.data.batch import Batch
 from tacit.data.encode import Rows
@@ -20,7 +20,7 @@ from tacit.data.schema import Schema
 from tacit.data.split import holdout as hold_out
 from tacit.distributions import MultivariateNormal
 from tacit.evaluation.result import Result, mean_result, paired_difference
-from tacit.gradients import Memory, Pathwise
+from tacit.gradients import Pathwise
 from tacit.gradients.cubature import Cubature
 from tacit.inference.amortised import Amortised
 from tacit.inference.fit import Progress, quiet
@@ -31,18 +31,18 @@ from tacit.inference.optimizers import Descent
 from tacit.models import Constant
 from tacit.models.linear_gaussian import LinearEncoder, LinearGaussianModel
 from tacit.models.local import PerRow
-from tacit.objectives import ELBO
 from tacit.training import train
 from tacit.workflow.anomalies import calibrate, pvalues
 from tacit.workflow.latent_job import INDEPENDENT, independent
 from tacit.workflow.latent_rows import Cells
+from tacit.workflow.linear_end import bound_and_gain
 from tacit.workflow.linear_table import LinearTable
 
 Noise = Literal["isotropic", "diagonal"]
 Inference = Literal["em", "local", "amortised", "joint"]
 NAME = "linear-gaussian"
-SETTLED = 1e-4  # nats a row that the last tenth of a training may still gain in a fit called converged
-SETTLED_BY_DRAWS = 1e-3  # the same where the bound itself is of draws
+SETTLED = 1e-4  # nats a row that exact steps from the end of a training may still gain in a fit called converged
+SETTLED_BY_DRAWS = 1e-3  # the same where z was drawn: the last steps still move about the maximum
 STEPS = {"em": 10_000, "local": 2000, "amortised": 4000, "joint": 2000}  # where none are asked for
 ROWS = 256  # of a batch, where z is sampled
 
@@ -192,9 +192,9 @@ def _improve(
     n, d = data.y.shape
     key_model, key_train = jax.random.split(jax.random.key(job.seed))
     isotropic = job.noise == "isotropic"
+    least = np.mean(floor, keepdims=True) if isotropic else floor
     model = LinearGaussianModel.start(key_model, d, job.n_latents, isotropic=isotropic)
     if job.inference == "em":
-        least = np.mean(floor, keepdims=True) if isotropic else floor
         n_starts = 1 if isotropic else job.n_init
         fits = []
         for i in range(n_starts):
@@ -224,27 +224,12 @@ def _improve(
         progress=progress,
     )
     bounds = np.asarray(trained.training, float)
-    tail = max(len(bounds) // 20, 1)
-    gained = np.mean(bounds[-tail:]) - np.mean(bounds[-3 * tail : -2 * tail])
-    model = trained.model
-    scale = np.maximum(model.likelihood.log_scale, 0.5 * np.log(np.mean(floor) if isotropic else floor))
-    held = LinearGaussianModel.of(model.likelihood.weight, model.likelihood.bias, scale)
-    status = "converged" if gained < (SETTLED_BY_DRAWS if job.n_mc_samples else SETTLED) else "ran out of steps"
-    return held, bounds, float(_bound(jax.tree.map(jnp.asarray, held), trained.posterior, data)), status, ()
-
-
-@compiled
-def _bound(model: LinearGaussianModel, posterior: Any, data: Batch) -> Any:
-    """The mean ELBO of the rows with the q of a training, without noise."""
-    n = len(data.y)
-    y, mask, weight = jax.tree.map(jnp.asarray, (data.y, data.mask, data.weight))
-    rows = Batch(y, None, mask, weight, jnp.arange(n))
-    judge, key = Joint(ELBO(), Cubature(), Descent()), jax.random.key(0)  # nothing is drawn
-    if isinstance(posterior, PerRow):
-        total, _ = judge.bound(key, model, lambda q, *_: q, rows, Memory(), posterior.table)
-    else:
-        total, _ = judge.total(key, model, posterior, rows, Memory())
-    return total / jnp.sum(rows.weight)
+    decoder = trained.model.likelihood
+    held = LinearGaussianModel.of(decoder.weight, decoder.bias, np.maximum(decoder.log_scale, 0.5 * np.log(least)))
+    end, posterior = jax.tree.map(jnp.asarray, (held, trained.posterior))
+    bound, gain = bound_and_gain(end, posterior, data, placed(least))
+    settled = gain < (SETTLED_BY_DRAWS if job.n_mc_samples else SETTLED)
+    return held, bounds, float(bound), "converged" if settled else "ran out of steps", ()
 
 
 def _steps_of_parts(job: LinearJob, steps: float) -> tuple[float, float]:

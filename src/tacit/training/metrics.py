@@ -1,4 +1,4 @@
-"""The variance of a gradient estimator along a training run: a metric of `train`."""
+"""Metrics of `train`: the variance of a gradient estimator along a training run."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def gradient_variance(
     Raises `UsageError` for fewer than two draws.
 
     >>> from tacit.gradients import LeaveOneOut
+    >>> from tacit.training import gradient_variance
     >>> metric = gradient_variance(LeaveOneOut(), num_samples=2)
     >>> # train(model, posterior, data, ..., validation=rows, metrics={"leave-one-out": metric}).metrics
     """
