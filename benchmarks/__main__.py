@@ -31,6 +31,7 @@ ALL = (
     "density_and_code",
     "linear_gaussian",
     "quadrature_iwae",
+    "posterior_modes",
     "latent_speed",
     "latent_time",
     "optimisers",

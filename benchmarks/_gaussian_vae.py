@@ -34,7 +34,7 @@ def build(
 def bounds(model: Any, posterior: Any, images: np.ndarray, draws: int) -> Weighted:
     """Importance-weighted bounds of images by `draws` draws of q (a multiple of 4), the last of three sizes."""
     rows = Batch(images, None, None, None, None)
-    return weighted(model, posterior, rows, num_samples=draws // 4, key=jax.random.key(2))
+    return weighted(model, posterior, rows, num_samples=draws // 4, key=jax.random.key(2), modes=False)
 
 
 def told(values: np.ndarray, errors: np.ndarray, what: str) -> dict[str, float]:

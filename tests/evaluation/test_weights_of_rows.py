@@ -128,10 +128,13 @@ def test_a_q_that_is_far_too_narrow_is_told_in_words() -> None:
     )
     y = np.array(np.unravel_index(np.arange(16), (2, 2, 2, 2))).T.astype(float)
     share = np.full(16, 1 / 16)
-    found = weighted(model, posterior, Batch(y, None, None, None, None), num_samples=64, key=keys[2])
+    rows = Batch(y, None, None, None, None)
+    found = weighted(model, posterior, rows, num_samples=64, key=keys[2], modes=False)
     (finding,) = findings(found.k_hat, share, 256)
     assert finding.severity == "warning"
     assert "cannot be trusted" in finding.message
     wide = eqx.tree_at(lambda q: q.head.bias, posterior, jnp.zeros(12))  # the prior: no weight is above the likelihood
-    found = weighted(model, wide, Batch(y, None, None, None, None), num_samples=64, key=keys[2])
+    found = weighted(model, wide, rows, num_samples=64, key=keys[2], modes=False)
+    assert findings(found.k_hat, share, 256) == []
+    found = weighted(model, posterior, rows, num_samples=64, key=keys[2])  # with normals about modes it does no harm
     assert findings(found.k_hat, share, 256) == []

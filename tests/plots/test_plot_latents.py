@@ -63,7 +63,7 @@ def test_the_curve_has_95_percent_intervals_of_the_noise_and_says_what_the_last_
     assert line.get_ydata().tolist() == list(values.values())
     spans = [np.ptp(segment[:, 1]) for bars in drawn.collections for segment in bars.get_segments()]
     assert spans == pytest.approx([2 * 1.96 * 0.01] * 4 + [2 * 1.96 * 0.02])
-    assert {"ELBO −18.30", "−17.28", "without the leading bias −17.25"} == set(texts(drawn))
+    assert {"ELBO −18.30", "−17.28", "estimate −17.25"} == set(texts(drawn))
     exact = bound_curve(axes(), {"points": points, "best": {"value": -17.2, "kind": "exact"}})
     assert exact.lines[-1].get_ydata()[0] == -17.2
     assert "exact −17.20" in texts(exact)

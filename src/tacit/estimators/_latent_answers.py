@@ -117,8 +117,8 @@ class LatentAnswers(LatentPredictions, abc.ABC):
         """The mean log-likelihood of rows that the model draws, from below and from above, and the difference.
 
         The latent that made a row is a draw of its exact posterior, so the second is an upper bound in expectation:
-        together they tell how far to trust estimates by this q. In the units of the model, not of the data. With
-        covariates one row is drawn for each row of them. Source: Grosse et al. 2015.
+        together they tell how far to trust estimates by such draws as `score_samples` makes. In the units of the model,
+        not of the data. With covariates one row is drawn for each row of them. Source: Grosse et al. 2015.
         """
         check_is_fitted(self)
         x = encoded(self.model_, self._covariate_names, covariates, None)

@@ -38,9 +38,9 @@ class VAE(  # type: ignore[misc]  # `evaluate` gives several figures
 
     in nats a row and the units of the data. A second network gives q(z | row), normal; both are trained at once on the
     bound `E_q[log p(row | z)] - beta KL(q || N(0, I))`. Afterwards densities of one or two latents are integrals, by
-    quadrature; those of more are estimates by importance weights of draws of q, the same at every call, and `evaluate`
-    tells their errors and bias beside the bounds. Columns are normal (of the logarithm where positive), Bernoulli (0/1
-    and other binary ones), categorical, or Poisson (counts).
+    quadrature; those of more are estimates by importance weights of draws of q and of normals about modes of the row's
+    own posterior, the same at every call, and `evaluate` tells their errors and bias beside the bounds. Columns are
+    normal (of the logarithm where positive), Bernoulli (0/1 and other binary ones), categorical, or Poisson (counts).
 
     Rows may be a pandas, polars or Arrow frame, a dict of arrays, or an array (n, d), with missing cells, which are
     left out of the likelihood: right where cells are missing at random. A table that comes back is of the same kind.

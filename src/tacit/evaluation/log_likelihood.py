@@ -65,9 +65,9 @@ def log_likelihood(
 
     Exact by listing where the states of the latent can be listed; by quadrature for one or two normal latents, "exact"
     where the doubled nodes agree on every row, else "estimate"; else importance-weighted: the jackknifed figure of 4 S
-    draws (of q; where cells are missing see `weighted`), an "estimate", then the bounds at 4 S, 2 S and S draws and the
-    ELBO, each a "lower bound" in expectation with its bias to leading order. The three errors are the standard error
-    over rows (or `groups`), the Monte Carlo error over draws, and the bias. Same key, same figures.
+    draws (of q and about modes of the posterior: see `weighted`), an "estimate", then bounds at 4 S, 2 S and S draws
+    and the ELBO, each a "lower bound" in expectation with its bias to leading order. The three errors are the standard
+    error over rows (or `groups`), the Monte Carlo error over draws, and the bias. Same key, same figures.
 
     Args:
         model: prior and likelihood.

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from tacit._device import compiled, placed
 from tacit._errors import UsageError
 from tacit._typing import Array, Event, Key, Scalar
+from tacit.evaluation.proposal import with_modes
 from tacit.evaluation.result import Result, mean_result, paired_difference
 from tacit.inference.procedure import evidence
 from tacit.models import AbstractConditional, LatentModel
@@ -50,20 +51,24 @@ class AllSeen(AbstractSeen):
 def _bounds(
     model: LatentModel, posterior: Any, keys: Key, x: Array | None, num_samples: int, seen: AbstractSeen
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """Both bounds of rows drawn from the model: of S draws of q, and of S - 1 with the latent that made the row."""
+    """Both bounds of rows drawn from the model: of S draws, and of S - 1 with the latent that made the row."""
 
     def row(inputs: tuple[Key, Array | None]) -> tuple[Scalar, Scalar]:
-        (key_row, key_q), x = jax.random.split(inputs[0]), inputs[1]
+        (key_row, key_q, key_modes), x = jax.random.split(inputs[0], 3), inputs[1]
         context = model.context(x)
         truth, event = model.sample(key_row, x)
         event, observed = seen(event)
         q, prior = posterior(evidence(event, x, observed)), model.prior(context)
 
-        def log_weight(z: Array) -> Scalar:
-            return model.log_likelihood(z, context, event, observed) + prior.log_prob(z) - q.log_prob(z)
+        def log_joint(z: Array) -> Scalar:
+            return model.log_likelihood(z, context, event, observed) + prior.log_prob(z)
 
+        def log_weight(z: Array) -> Scalar:
+            return log_joint(z) - drawn.log_prob(z)
+
+        drawn = with_modes(key_modes, q, prior, log_joint)
         keys = jax.random.split(key_q, num_samples)
-        log_w = jax.lax.map(lambda key: log_weight(q.sample(key)), keys, batch_size=min(64, num_samples))
+        log_w = jax.lax.map(lambda key: log_weight(drawn.sample(key)), keys, batch_size=min(64, num_samples))
         with_truth = log_w.at[0].set(log_weight(truth))
         scale = jnp.log(num_samples)
         return jax.nn.logsumexp(log_w) - scale, jax.nn.logsumexp(with_truth) - scale
@@ -87,9 +92,9 @@ def sandwich(
         lower: log 1/S sum_{s=1..S} w_s            upper: log 1/S (w(z*) + sum_{s=1..S-1} w_s)
 
     with z* the latent that the row was made from: it is a draw of the exact posterior, so the second is at or above
-    log p in expectation. Both are of the model's own rows, not of data: what they tell is how far to trust the
-    lower bound of this q. `x` (n, p) are covariates; `seen` tells which cells of a row are. Source: Grosse et al.
-    2015, section 3.
+    log p in expectation. The draws are those of `weighted`: of q and about modes. Both are of the model's own rows, not
+    of data: what they tell is how far to trust estimates by such draws. `x` (n, p) are covariates; `seen` tells which
+    cells of a row are. Source: Grosse et al. 2015, section 3.
 
     >>> from tacit.distributions import Bernoulli, Categorical
     >>> from tacit.models import Constant, Selected

@@ -72,7 +72,7 @@ def bound_curve(axes: Axes, record: Mapping[str, Any]) -> Axes:
     """Draw bounds of the log-likelihood against the draws of q they take, with 95 % intervals of the noise of draws.
 
     `record` holds `points`, Results with their number of `draws` (the ELBO is that of one), and the `best` figure:
-    a line where it is exact or, by its `method`, an integral; or the estimate without the leading bias, an open mark.
+    a line where it is exact or, by its `method`, an integral; or the estimate, an open mark.
 
     >>> from tacit.plots import new_figure
     >>> points = [{"draws": 2**k, "value": -3.0 - 0.5**k, "monte_carlo_error": 0.01} for k in range(3)]
@@ -111,7 +111,7 @@ def bound_curve(axes: Axes, record: Mapping[str, Any]) -> Axes:
         beyond = 2 * draws[-1]
         axes.errorbar([beyond], [target], yerr=[error], fmt="o", color=INK, markersize=4.5, markerfacecolor="white",
                       linewidth=1.6, zorder=3)  # fmt: skip
-        _say(axes, f"without the leading bias {target:.2f}", target + error)
+        _say(axes, f"estimate {target:.2f}", target + error)
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))

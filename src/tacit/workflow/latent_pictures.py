@@ -72,16 +72,16 @@ def bound_curve(model: LatentTable, rows: Rows) -> dict[str, Any]:
     """Bounds of the mean log-likelihood by 1 draw of q a row (the ELBO), S, 2 S and 4 S, and the best figure there is.
 
     All of the same rows, in nats a row and the user's units. The best is that of `evaluate`: exact where the latent can
-    be listed, an integral for one or two normal latents, else that of 4 S draws without its leading bias.
+    be listed, an integral for one or two normal latents, else an estimate: of 4 S draws, also about modes of the
+    posterior where they help, without the leading bias.
     """
     over: dict[str, Any] = {"weight": rows.weight, "groups": rows.group}
     if model.exact:
-        drawn, best = model.weighted(rows), mean_result("log-likelihood", model.log_prob(rows), **over)
-        method = "listing"
+        best, method = mean_result("log-likelihood", model.log_prob(rows), **over), "listing"
     else:
         found = model.log_likelihood(rows, **over)
-        drawn, best, method = found.drawn or model.weighted(rows), found.result, found.method
-    best, draws = labelled(model.schema, best), SAMPLES // 4
+        best, method = found.result, found.method
+    drawn, best, draws = model.weighted(rows), labelled(model.schema, best), SAMPLES // 4
     share = rows.weight / rows.weight.sum()
 
     def point(name: str, values: np.ndarray, errors: np.ndarray, bias: float | None) -> Result:

@@ -106,8 +106,8 @@ class LatentTable:
             return log_likelihood(model, posterior, self.batch(rows, weight, np.inf), **settings)
 
     def weighted(self, rows: Rows, num_samples: int = SAMPLES) -> Weighted:
-        """Bounds by importance weights of `num_samples` draws, in nats and the model's units."""
-        settings: dict[str, Any] = {"num_samples": -(-num_samples // 4), "key": jax.random.key(_SEED)}
+        """Bounds by importance weights of `num_samples` draws of q alone, in nats and the model's units."""
+        settings: dict[str, Any] = {"num_samples": -(-num_samples // 4), "key": jax.random.key(_SEED), "modes": False}
         return weighted(self.model, self.posterior, self.batch(rows), **settings)
 
     def batch(self, rows: Rows, weight: Any = None, reach: float = FAR) -> Batch:

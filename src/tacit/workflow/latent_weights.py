@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
-from tacit.evaluation.proposal import ROUNDS, Shares, fits, fitted
+from tacit.evaluation.proposal import Shares, about_modes, fits
 from tacit.evaluation.rows import AbstractOfRow, over_rows
 from tacit.inference.procedure import evidence
 from tacit.models import LatentModel
@@ -51,9 +51,9 @@ class WeightedDraws(AbstractOfRow):
     """`log w_s = log p(y, z_s | x) - log m(z_s)`, (s,), what is read of the columns at z_s, (s, m), and z_s itself.
 
     The draws are of q and of the prior in turn, `m = (q + p(z | x)) / 2`, so no weight is above twice a likelihood,
-    however little q knows of rows with so few cells. Where z is a vector of numbers a third of them is of a normal with
-    the weighted mean and covariance of some draws before, `m = (q + p(z | x) + fitted) / 3`. Of a row without a cell
-    all are of the prior, with equal weights. Source: Hesterberg 1995 (defensive mixtures).
+    however little q knows of rows with so few cells. Where z is a vector of numbers half of them are of normals about
+    two modes of the row's posterior, `m = (q + p(z | x) + n_1 + n_2) / 4`. Of a row without a cell all are of the
+    prior, with equal weights. Source: Hesterberg 1995 (defensive mixtures).
     """
 
     num_samples: int
@@ -64,7 +64,7 @@ class WeightedDraws(AbstractOfRow):
         context = model.context(x)
         q, prior = posterior(evidence(y, x, observed)), model.prior(context)
         empty = jnp.zeros((), bool) if observed is None else ~jnp.any(observed)
-        key, *keys = jax.random.split(key, 1 + ROUNDS)
+        key, key_modes = jax.random.split(key)
 
         def log_joint(z: Array) -> Scalar:
             return model.log_likelihood(z, context, y, observed) + prior.log_prob(z)
@@ -75,7 +75,7 @@ class WeightedDraws(AbstractOfRow):
             read = self.read(one_by_one(model.likelihood((z, context)), y, observed))
             return jnp.where(empty, 0.0, log_joint(z) - shares.log_prob(z)), read, z if self.keep_events else None
 
-        shares = Shares((q, prior, fitted(keys, q, prior, log_joint)) if fits(q) else (q, prior))
+        shares = Shares((q, prior, *(about_modes(key_modes, q, prior, log_joint) if fits(q) else ())))
         each = jax.random.split(key, self.num_samples)
         numbers = jnp.arange(self.num_samples)
         return jax.lax.map(draw, (each, numbers), batch_size=min(CHUNK, self.num_samples))
