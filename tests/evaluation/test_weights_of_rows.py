@@ -73,8 +73,8 @@ def test_rows_with_missing_cells_meet_the_exact_figure_though_q_knows_little_of_
     assert np.mean(found.k_hat > TRUSTED) < 0.15
     below = exact[:, None] - found.bounds
     assert np.all(below.mean(axis=0) > -4 * below.std(axis=0) / np.sqrt(150))
-    of_q = from_log_weights(over_rows(LogWeights(256), model, posterior, rows, key=jax.random.key(3)))
-    np.testing.assert_allclose(found.elbo, of_q.elbo, rtol=1e-6)
+    of_q = from_log_weights(*over_rows(LogWeights(256), model, posterior, rows, key=jax.random.key(3)))
+    assert np.sqrt(np.mean(((found.elbo - of_q.elbo) / np.hypot(found.elbo_error, of_q.elbo_error)) ** 2)) < 1.5
     assert np.mean(of_q.jackknife - exact) < -0.5  # what draws of q alone lack
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tacit.report.numerals import number, percent, with_error
-from tacit.report.words import comparison, error_in_words, headline, kind_in_words, ranked
+from tacit.report.words import comparison, error_in_words, gathered, headline, kind_in_words, ranked
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,16 @@ def test_a_score_of_grey_levels_is_not_called_a_log_likelihood() -> None:
     assert "its grey-level score (not a log-likelihood) is −5.00" in told
     assert "its log-likelihood" not in told
     assert "Its grey-level score on held-out rows" in headline({"heldout": [figure | {"value": None}]})
+
+
+def test_what_is_true_of_many_columns_is_said_once() -> None:
+    atoms = [{"severity": "warning", "code": "atom", "column": f"x{i}"} for i in range(9)]
+    alone = [{"severity": "warning", "code": "constant", "column": "a"}, {"severity": "note", "code": "rows"}]
+    told = gathered([alone[0], *atoms, alone[1]])  # type: ignore[list-item]
+    assert [(one["code"], others) for one, others in told] == [
+        ("constant", ""),
+        ("atom", "x1, x2, x3, x4 and 4 more"),
+        ("rows", ""),
+    ]
+    assert len(gathered(atoms[:3])) == 3  # type: ignore[arg-type]
+    assert len(gathered([alone[1]] * 5)) == 5  # type: ignore[list-item]

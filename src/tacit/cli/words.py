@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
 from tacit.data.check import CheckReport
 from tacit.evaluation.result import Result
+from tacit.report.words import gathered
 
 
 def fit_in_words(record: dict[str, Any]) -> str:
@@ -106,17 +107,18 @@ def verdict(record: dict[str, Any]) -> Iterator[str]:
 def warned(record: dict[str, Any]) -> Iterator[str]:
     """Warnings in full; notes only by number."""
     grave = [warning for warning in record["warnings"] if warning["severity"] == "warning"]
-    for warning in grave:
-        yield from finding_lines(warning)
+    for warning, others in gathered(grave):
+        yield from finding_lines(warning, others)
     notes = len(record["warnings"]) - len(grave)
     if notes:
         yield f"{notes} note{'s' if notes > 1 else ''} in the report (tacit report)"
 
 
-def finding_lines(finding: dict[str, Any]) -> list[str]:
-    """One finding, wrapped and marked by its severity."""
+def finding_lines(finding: Mapping[str, Any], others: str = "") -> list[str]:
+    """One finding, wrapped and marked by its severity; `others` are columns of which the like is to be said."""
     place = f"{finding['column']}: " if finding["column"] else ""
     text = f"{finding['severity']}: {place}{finding['message']} {finding['mend'] or ''}".strip()
+    text += f" Likewise {others}." if others else ""
     colour = {"error": "red", "warning": "yellow"}.get(finding["severity"])
     first, *rest = textwrap.wrap(text, 100, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
     head, _, tail = first.partition(":")

@@ -24,7 +24,7 @@ class ConditionedLatent:
     """`p(other columns | given)` of a deep model: what `VAE.condition` and `DiscreteVAE.condition` return.
 
     `kind` says whether draws are "exact" (the states of z are listed) or an "estimate": z is chosen out of weighted
-    draws, half of q and half of the prior, and a normal one then moved by Metropolis steps. Raises `UsageError` for
+    draws of q, about modes and of the prior, and a normal one then moved by Metropolis steps. Raises `UsageError` for
     unknown columns and levels, `DataError` for values that do not suit their column.
     """
 

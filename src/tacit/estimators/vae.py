@@ -212,7 +212,7 @@ class VAE(  # type: ignore[misc]  # `evaluate` gives several figures
     def denoise(self, X: Any, covariates: Any = None) -> Any:
         """What the model expects of every cell of X, present ones too: E[column | z] averaged over p(z | row).
 
-        By importance sampling from q, the same at every call; as the kind of table that was fitted. Of a positive
+        By importance sampling, the same at every call; as the kind of table that was fitted. Of a positive
         column it is the exponential of the mean of its location, of a count the median at the mean rate, of one with
         levels the most probable level, of zeros and ones the probability.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -39,21 +39,24 @@ def tiles(
     *,
     key: Key,
     tile: int = TILE,
-) -> Iterator[PyTree]:
-    """The figures of `tile` rows after `tile` rows, NumPy arrays (t, ...).
+) -> Iterator[tuple[np.ndarray, PyTree]]:
+    """Places of rows (t,) and their figures, NumPy arrays (t, ...), `tile` rows after `tile` rows.
 
     The key of a row depends on `key` and on what the row holds, not on its place: its figures are the same in any table
-    and with any `tile`. `rows` holds y (n, d), x (n, p) or None and mask (n, d) or None; weights and indices are not
-    read.
+    and with any `tile`. Rows without a hole come first and have no mask, whatever the others have. `rows` holds y
+    (n, d), x (n, p) or None and mask (n, d) or None; weights and indices are not read.
     """
     n = _number(rows)
     tile = min(tile, 1 << (n - 1).bit_length())  # few sizes, since each is compiled
-    for begin in range(0, n, tile):
-        inside = np.minimum(np.arange(begin, begin + tile), n - 1)  # the last tile is filled up with the last row
-        y, x = (None if a is None else placed(np.asarray(a)[inside], float) for a in (rows.y, rows.x))
-        observed = None if rows.mask is None else placed(np.asarray(rows.mask)[inside])
-        found = _tile(of_row, model, posterior, key, y, x, observed)
-        yield jax.tree.map(lambda a: np.asarray(a)[: min(tile, n - begin)], found)  # noqa: B023
+    whole = np.ones(n, bool) if rows.mask is None else np.asarray(rows.mask).all(axis=1)
+    for places, holed in ((np.flatnonzero(whole), False), (np.flatnonzero(~whole), True)):
+        for begin in range(0, len(places), tile):
+            these = places[begin : begin + tile]
+            inside = np.pad(these, (0, tile - len(these)), mode="edge")  # the last tile is filled up with the last row
+            y, x = (None if a is None else placed(np.asarray(a)[inside], float) for a in (rows.y, rows.x))
+            observed = placed(np.asarray(rows.mask)[inside]) if holed else None
+            found = _tile(of_row, model, posterior, key, y, x, observed)
+            yield these, jax.tree.map(lambda a: np.asarray(a)[: len(these)], found)  # noqa: B023
 
 
 def over_rows(
@@ -66,8 +69,13 @@ def over_rows(
     tile: int = TILE,
 ) -> PyTree:
     """The figures of all rows, NumPy arrays (n, ...): `tiles`, put together."""
-    parts = list(tiles(of_row, model, posterior, rows, key=key, tile=tile))
-    return jax.tree.map(lambda *a: np.concatenate(a), *parts)
+    return in_order(list(tiles(of_row, model, posterior, rows, key=key, tile=tile)))
+
+
+def in_order(parts: Sequence[tuple[np.ndarray, PyTree]]) -> PyTree:
+    """The figures of parts of the rows, each with the rows' places, as those of all in their order."""
+    order = np.argsort(np.concatenate([places for places, _ in parts]))
+    return jax.tree.map(lambda *a: np.concatenate(a)[order], *(figures for _, figures in parts))
 
 
 @compiled

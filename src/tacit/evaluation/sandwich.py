@@ -14,7 +14,7 @@ from jaxtyping import Float
 from tacit._device import compiled, placed
 from tacit._errors import UsageError
 from tacit._typing import Array, Event, Key, Scalar
-from tacit.evaluation.proposal import with_modes
+from tacit.evaluation.proposal import fits, proposal
 from tacit.evaluation.result import Result, mean_result, paired_difference
 from tacit.inference.procedure import evidence
 from tacit.models import AbstractConditional, LatentModel
@@ -66,7 +66,7 @@ def _bounds(
         def log_weight(z: Array) -> Scalar:
             return log_joint(z) - drawn.log_prob(z)
 
-        drawn = with_modes(key_modes, q, prior, log_joint)
+        drawn = proposal(key_modes, q, prior, log_joint, holes=observed is not None) if fits(q) else q
         keys = jax.random.split(key_q, num_samples)
         log_w = jax.lax.map(lambda key: log_weight(drawn.sample(key)), keys, batch_size=min(64, num_samples))
         with_truth = log_w.at[0].set(log_weight(truth))
@@ -92,7 +92,7 @@ def sandwich(
         lower: log 1/S sum_{s=1..S} w_s            upper: log 1/S (w(z*) + sum_{s=1..S-1} w_s)
 
     with z* the latent that the row was made from: it is a draw of the exact posterior, so the second is at or above
-    log p in expectation. The draws are those of `weighted`: of q and about modes. Both are of the model's own rows, not
+    log p in expectation. The draws are like those of `weighted`. Both are of the model's own rows, not
     of data: what they tell is how far to trust estimates by such draws. `x` (n, p) are covariates; `seen` tells which
     cells of a row are. Source: Grosse et al. 2015, section 3.
 

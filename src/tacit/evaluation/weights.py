@@ -5,48 +5,67 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
 from tacit._errors import UsageError
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
 from tacit.evaluation.pareto import LEAST, k_hat
-from tacit.evaluation.proposal import fits, with_modes
-from tacit.evaluation.rows import TILE, AbstractOfRow, kinds, tiles
+from tacit.evaluation.proposal import ORDER, fits, proposal
+from tacit.evaluation.rows import TILE, AbstractOfRow, in_order, kinds, tiles
 from tacit.inference.procedure import evidence
 from tacit.models import AbstractConditional, LatentModel
 
 CHUNK = 64  # draws of a row at once
 
 
-class LogWeights(AbstractOfRow):
-    """`log w_s = log p(y, z_s | x) - log q(z_s | y, x)` of S draws z_s of q, (s,).
+class Drawn(NamedTuple):
+    """Of a row: `log_w` (s,), whose mean weight is p(y | x), and `of_q`, `log p(y, z) - log q(z)` at the draws of q."""
 
-    With `modes`, of draws of q and of two normals about modes of the row: `m = (q + n_1 + n_2) / 3`.
+    log_w: Any
+    of_q: Any
+
+
+class LogWeights(AbstractOfRow):
+    """`log w_s = log p(y, z_s | x) - log m(z_s)` of S draws z_s of m, which is q.
+
+    With `modes`, for an even S, m is the `Proposal` of the row: half of the draws are of q, the others of normals about
+    modes and of the prior.
     """
 
     num_samples: int
     modes: bool = False
 
-    def __call__(self, key: Key, model: LatentModel, posterior: Any, y: Array, x: Any, observed: Any) -> Array:
+    def __call__(self, key: Key, model: LatentModel, posterior: Any, y: Array, x: Any, observed: Any) -> Drawn:
         context = model.context(x)
         q, prior = posterior(evidence(y, x, observed)), model.prior(context)
 
         def log_joint(z: Array) -> Scalar:
             return model.log_likelihood(z, context, y, observed) + prior.log_prob(z)
 
-        if self.modes:
-            key, key_modes = jax.random.split(key)
-            q = with_modes(key_modes, q, prior, log_joint)
-
-        def log_weight(key: Key) -> Scalar:
+        def of_q(key: Key) -> Scalar:
             z = q.sample(key)
             return log_joint(z) - q.log_prob(z)
 
-        each = jax.random.split(key, self.num_samples)
-        return jax.lax.map(log_weight, each, batch_size=min(CHUNK, self.num_samples))
+        s, at_once = self.num_samples, min(CHUNK, self.num_samples)
+        if not self.modes:
+            log_w = jax.lax.map(of_q, jax.random.split(key, s), batch_size=at_once)
+            return Drawn(log_w, log_w)
+        key, key_modes, key_first = jax.random.split(key, 3)
+        m = proposal(key_modes, q, prior, log_joint, holes=observed is not None)
+
+        def both(inputs: tuple[Key, Array]) -> tuple[Scalar, Scalar]:
+            z = m.sample_of(*inputs)
+            log_p = log_joint(z)
+            return log_p - m.log_prob(z), log_p - q.log_prob(z)
+
+        first = jax.random.randint(key_first, (), 0, len(ORDER))
+        log_w, ratios = jax.lax.map(both, (jax.random.split(key, s), first + jnp.arange(s)), batch_size=at_once)
+        return Drawn(log_w, ratios.reshape(-1, 2)[:, first % 2])
 
 
 class Weighted(NamedTuple):
@@ -85,26 +104,21 @@ def weighted(
     the same in any table. That a row without a cell has the density 1 is known without draws. Sources: Burda et al.
     2016; jackknife and leading bias: Nowozin 2018. Raises `UsageError` for 4 S below 25.
 
-    One encoder serves all rows, and knows little of those with missing cells. With `modes`, where z is normal, two
-    thirds of the draws are of normals about modes of the row's posterior; the ELBO remains that of q. Without, all are
-    of q, as in the published figures of importance-weighted autoencoders.
+    One encoder serves all rows, and knows little of those with missing cells. With `modes`, where z is normal, half of
+    the draws are not of q but of normals about modes of the row's posterior and of the prior; the ELBO remains that of
+    q. Without, all are of q, as in the published figures of importance-weighted autoencoders.
     """
     if 4 * num_samples < LEAST:
         raise UsageError(f"num_samples={num_samples} are too few draws.", mend=f"Use at least {-(-LEAST // 4)}.")
 
-    def figures(*, modes: bool) -> Weighted:
-        found = tiles(LogWeights(4 * num_samples, modes), model, posterior, rows, key=key, tile=tile)
-        parts = [from_log_weights(np.asarray(log_w, np.float64)) for log_w in found]
-        return Weighted(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-    found = figures(modes=False)
-    if modes and fits(kinds(model, posterior, rows)[1]):
-        found = figures(modes=True)._replace(elbo=found.elbo, elbo_error=found.elbo_error)
+    of_row = LogWeights(4 * num_samples, modes and fits(kinds(model, posterior, rows)[1]))
+    parts = tiles(of_row, model, posterior, rows, key=key, tile=tile)
+    found: Weighted = in_order([(places, from_log_weights(*drawn)) for places, drawn in parts])
     return found if rows.mask is None else _with_empty(found, np.logical_not(np.any(rows.mask, axis=1)))
 
 
-def from_log_weights(log_w: Float[np.ndarray, "n s"]) -> Weighted:
-    """The figures of rows from their log-weights; s is a multiple of 4.
+def from_log_weights(log_w: Float[ArrayLike, "n s"], of_q: Float[ArrayLike, "n t"] | None = None) -> Weighted:
+    """The figures of rows from their log-weights; s is a multiple of 4. The ELBO is the mean of `of_q`, or of these.
 
     A row whose weights are all nought has the figure -inf with an infinite error.
 
@@ -113,16 +127,18 @@ def from_log_weights(log_w: Float[np.ndarray, "n s"]) -> Weighted:
         >>> float(found.bounds[0, 2].round(4)), float(found.bias[0].round(4))
         (-1.6094, -0.004)
     """
+    log_w = np.asarray(log_w, np.float64)
+    elbo, elbo_error = _mean(log_w if of_q is None else np.asarray(of_q, np.float64))
     n, s = log_w.shape
     possible = np.isfinite(log_w.max(axis=1))
     if not possible.all():
-        return _with_impossible(from_log_weights(np.where(possible[:, None], log_w, 0.0)), possible)
+        found = from_log_weights(np.where(possible[:, None], log_w, 0.0))._replace(elbo=elbo, elbo_error=elbo_error)
+        return _with_impossible(found, possible)
     bounds = np.stack([log_mean(log_w.reshape(n, parts, -1)).mean(axis=1) for parts in (4, 2, 1)], axis=1)
     log_p = bounds[:, 2]
     relative = np.exp(log_w - log_p[:, None])  # w / p
     variance = relative.var(axis=1, ddof=1)
-    elbo, bias = log_w.mean(axis=1), -variance / (2 * s)
-    sure = np.isfinite(elbo)
+    bias = -variance / (2 * s)
     whole, halves = _within(log_w), _within(log_w.reshape(2 * n, s // 2)).reshape(n, 2).mean(axis=1)
     return Weighted(
         bounds=bounds,
@@ -133,8 +149,16 @@ def from_log_weights(log_w: Float[np.ndarray, "n s"]) -> Weighted:
         jackknife_bias=np.where(np.isfinite(halves), halves - whole, 3 * bias) / 3,
         k_hat=k_hat(log_w),
         elbo=elbo,
-        elbo_error=np.where(sure, np.where(sure[:, None], log_w, 0.0).std(axis=1, ddof=1), np.inf) / np.sqrt(s),
+        elbo_error=elbo_error,
     )
+
+
+def _mean(values: Float[np.ndarray, "n t"]) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """The means and their standard errors, which are infinite where a value is."""
+    mean = values.mean(axis=1)
+    sure = np.isfinite(mean)
+    spread = np.where(sure[:, None], values, 0.0).std(axis=1, ddof=1)
+    return mean, np.where(sure, spread, np.inf) / np.sqrt(values.shape[1])
 
 
 def _with_impossible(found: Weighted, possible: Bool[np.ndarray, " n"]) -> Weighted:

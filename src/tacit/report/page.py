@@ -64,6 +64,7 @@ def _environment() -> Environment:
         "comparison": words.comparison,
         "few": words.few,
         "ranked": words.ranked,
+        "gathered": words.gathered,
         "component_colour": component_colour,
         "is_paired": is_paired,
     }

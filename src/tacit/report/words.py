@@ -70,6 +70,26 @@ def ranked(warnings: Sequence[Warned]) -> list[Warned]:
     return sorted(warnings, key=lambda warning: warning.get("severity") != "warning")
 
 
+def gathered(warnings: Sequence[Warned], most: int = 3) -> list[tuple[Warned, str]]:
+    """What is to be said, and of which other columns too: one code of more than `most` columns is said once.
+
+    >>> atoms: list[Warned] = [{"severity": "warning", "code": "atom", "column": name} for name in "abcde"]
+    >>> [(told["column"], others) for told, others in gathered(atoms)]
+    [('a', 'b, c, d and e')]
+    >>> len(gathered(atoms[:3]))
+    3
+    """
+    kinds = [(warning.get("severity"), warning.get("code")) if warning.get("column") else None for warning in warnings]
+    told: list[tuple[Warned, str]] = []
+    for place, (warning, kind) in enumerate(zip(warnings, kinds, strict=True)):
+        if kind is None or kinds.count(kind) <= most:
+            told.append((warning, ""))
+        elif kind not in kinds[:place]:
+            names = [str(one["column"]) for one, of in zip(warnings, kinds, strict=True) if of == kind]
+            told.append((warning, few(names[1:])))
+    return told
+
+
 def few(names: Sequence[str], most: int = 4) -> str:
     """Names in a row, the rest counted.
 

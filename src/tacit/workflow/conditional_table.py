@@ -200,7 +200,7 @@ class ConditionalTable:
         return logsumexp(log_weights + component_log_densities(stack, rows.y), axis=1) + rows.log_jacobian
 
     def estimates(self, x: Float[np.ndarray, "n p"], rows: Rows) -> tuple[np.ndarray, ...]:
-        """By importance sampling from q, with the jackknife: log density, error and bias, bound and its error."""
+        """By importance sampling (`weighted`), with the jackknife: log density, error and bias, bound and its error."""
         size = jax.tree.leaves(eqx.filter(self.members, eqx.is_array_like))[0].shape[0]
         keys = jax.random.split(jax.random.key(_SEED), size)
         batch = Batch(rows.y, x, None, None, None)

@@ -102,7 +102,8 @@ def within_reach(schema: Schema, events: Rows) -> tuple[np.ndarray, tuple[Findin
         Finding(
             "warning",
             "far-target",
-            f"{count} values lie more than {REACH:g} standard units off; training takes them to lie there.",
+            f"{count} value{'s lie' if count > 1 else ' lies'} more than {REACH:g} standard units off; training takes "
+            f"{'them' if count > 1 else 'it'} to lie there.",
             column.name,
             "Correct them if they are wrong; their own densities are low.",
         )

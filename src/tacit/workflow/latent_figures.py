@@ -73,6 +73,7 @@ def judge_latent(
         return LatentWorth(log_p, "exact", (first, *parts, *_split(mean, rate, noise, bound, None)))
     bounds: tuple[Result, ...] = ()
     told: list[Finding] = []
+    noise_of_log_p: Any = 0.0
     if model.exact:
         log_p, drawn = model.log_prob(rows), model.weighted(rows, num_samples)
         first = mean(LOG_LIKELIHOOD, log_p, "exact")
@@ -83,10 +84,11 @@ def judge_latent(
         if found.drawn is not None:
             bounds = tuple(others[:-1])
             told = findings(drawn.k_hat, shares, 4 * -(-num_samples // 4))
+            noise_of_log_p = drawn.error
     bound = drawn.elbo + rows.log_jacobian
     parts = [
         mean(BOUND, bound, "lower bound", drawn.elbo_error),
-        mean(GAP, log_p - bound, "estimate", drawn.elbo_error),
+        mean(GAP, log_p - bound, "estimate", np.hypot(drawn.elbo_error, noise_of_log_p)),
         *_split(mean, rate, noise, bound, drawn.elbo_error),
     ]
     return LatentWorth(log_p, first.kind, (first, *bounds, *parts), tuple(told))

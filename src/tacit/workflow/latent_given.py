@@ -53,7 +53,7 @@ class GivenDraws:
 def given_draws(table: LatentTable, rows: Rows, n_draws: int, seed: int) -> GivenDraws:
     """Rows with their missing cells drawn given those that are there, `n_draws` times each.
 
-    Sources: Rubin 1987 (importance resampling); Hesterberg 1995 (the draws are half of q, half of the prior).
+    Sources: Rubin 1987 (importance resampling); Hesterberg 1995 (the draws are of a `Proposal`).
     """
     table.check_independent("given cells")
     rng = np.random.default_rng(seed)

@@ -72,8 +72,8 @@ def bound_curve(model: LatentTable, rows: Rows) -> dict[str, Any]:
     """Bounds of the mean log-likelihood by 1 draw of q a row (the ELBO), S, 2 S and 4 S, and the best figure there is.
 
     All of the same rows, in nats a row and the user's units. The best is that of `evaluate`: exact where the latent can
-    be listed, an integral for one or two normal latents, else an estimate: of 4 S draws, also about modes of the
-    posterior where they help, without the leading bias.
+    be listed, an integral for one or two normal latents, else an estimate: of 4 S draws, half of them
+    not of q (`weighted`), without the leading bias.
     """
     over: dict[str, Any] = {"weight": rows.weight, "groups": rows.group}
     if model.exact:
@@ -91,7 +91,7 @@ def bound_curve(model: LatentTable, rows: Rows) -> dict[str, Any]:
     points = [(1, point("ELBO", drawn.elbo, drawn.elbo_error, None))]
     for j, size in enumerate((draws, 2 * draws, 4 * draws)):
         bias = float(share @ drawn.bias) * SAMPLES / size
-        points.append((size, point(f"bound of {size} draws", drawn.bounds[:, j], drawn.error, bias)))
+        points.append((size, point(f"bound of {size} draws of q", drawn.bounds[:, j], drawn.error, bias)))
     return {
         "points": [{"draws": size, **one.to_dict()} for size, one in points],
         "best": best.to_dict(),

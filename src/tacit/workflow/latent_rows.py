@@ -166,7 +166,8 @@ def within_reach(schema: Schema, y: Float[np.ndarray, "n d"], reach: float) -> t
         Finding(
             "warning",
             "far-cells",
-            f"{count} values lie more than {reach:g} standard units off; training takes them to lie there.",
+            f"{count} value{'s lie' if count > 1 else ' lies'} more than {reach:g} standard units off; training takes "
+            f"{'them' if count > 1 else 'it'} to lie there.",
             name,
             "Correct them if they are wrong; their own densities are low.",
         )

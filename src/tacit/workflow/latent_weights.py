@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
-from tacit.evaluation.proposal import Shares, about_modes, fits
+from tacit.evaluation.proposal import proposal
 from tacit.evaluation.rows import AbstractOfRow, over_rows
 from tacit.inference.procedure import evidence
 from tacit.models import LatentModel
@@ -50,10 +50,9 @@ class Nothing(Reading):
 class WeightedDraws(AbstractOfRow):
     """`log w_s = log p(y, z_s | x) - log m(z_s)`, (s,), what is read of the columns at z_s, (s, m), and z_s itself.
 
-    The draws are of q and of the prior in turn, `m = (q + p(z | x)) / 2`, so no weight is above twice a likelihood,
-    however little q knows of rows with so few cells. Where z is a vector of numbers half of them are of normals about
-    two modes of the row's posterior, `m = (q + p(z | x) + n_1 + n_2) / 4`. Of a row without a cell all are of the
-    prior, with equal weights. Source: Hesterberg 1995 (defensive mixtures).
+    The draws are those of the row's `Proposal`: of q, of normals about modes and of the prior, in turn, so no weight is
+    above eight times a likelihood, however little q knows of rows with so few cells. Of a row without a cell all are of
+    the prior, with equal weights. Source: Hesterberg 1995 (defensive mixtures).
     """
 
     num_samples: int
@@ -71,11 +70,11 @@ class WeightedDraws(AbstractOfRow):
 
         def draw(inputs: tuple[Key, Array]) -> tuple[Scalar, Array, Array | None]:
             key, place = inputs
-            z = shares.sample_of(key, jnp.where(empty, 1, place))  # the prior's, of a row without a cell
+            z = m.sample_of(key, jnp.where(empty, -1, place))  # the prior's, of a row without a cell
             read = self.read(one_by_one(model.likelihood((z, context)), y, observed))
-            return jnp.where(empty, 0.0, log_joint(z) - shares.log_prob(z)), read, z if self.keep_events else None
+            return jnp.where(empty, 0.0, log_joint(z) - m.log_prob(z)), read, z if self.keep_events else None
 
-        shares = Shares((q, prior, *(about_modes(key_modes, q, prior, log_joint) if fits(q) else ())))
+        m = proposal(key_modes, q, prior, log_joint, holes=observed is not None)
         each = jax.random.split(key, self.num_samples)
         numbers = jnp.arange(self.num_samples)
         return jax.lax.map(draw, (each, numbers), batch_size=min(CHUNK, self.num_samples))
