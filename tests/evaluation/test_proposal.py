@@ -13,7 +13,8 @@ from scipy.special import logsumexp
 
 from tacit.data.batch import Batch
 from tacit.distributions import DiagonalNormal
-from tacit.evaluation.proposal import FLATTEST, laplace, proposal, wider
+from tacit.evaluation.modes import FLATTEST, laplace, wider
+from tacit.evaluation.proposal import proposal
 from tacit.evaluation.sandwich import AbstractSeen, sandwich
 from tacit.evaluation.weights import from_log_weights, weighted
 from tacit.models import LatentModel

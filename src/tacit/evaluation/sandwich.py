@@ -14,7 +14,7 @@ from jaxtyping import Float
 from tacit._device import compiled, placed
 from tacit._errors import UsageError
 from tacit._typing import Array, Event, Key, Scalar
-from tacit.evaluation.proposal import fits, proposal
+from tacit.evaluation.proposal import fits, log_joint_of, proposal
 from tacit.evaluation.result import Result, mean_result, paired_difference
 from tacit.inference.procedure import evidence
 from tacit.models import AbstractConditional, LatentModel
@@ -60,8 +60,7 @@ def _bounds(
         event, observed = seen(event)
         q, prior = posterior(evidence(event, x, observed)), model.prior(context)
 
-        def log_joint(z: Array) -> Scalar:
-            return model.log_likelihood(z, context, event, observed) + prior.log_prob(z)
+        log_joint = log_joint_of(model, prior, context, event, observed)
 
         def log_weight(z: Array) -> Scalar:
             return log_joint(z) - drawn.log_prob(z)
@@ -92,9 +91,9 @@ def sandwich(
         lower: log 1/S sum_{s=1..S} w_s            upper: log 1/S (w(z*) + sum_{s=1..S-1} w_s)
 
     with z* the latent that the row was made from: it is a draw of the exact posterior, so the second is at or above
-    log p in expectation. The draws are like those of `weighted`. Both are of the model's own rows, not
-    of data: what they tell is how far to trust estimates by such draws. `x` (n, p) are covariates; `seen` tells which
-    cells of a row are. Source: Grosse et al. 2015, section 3.
+    log p in expectation. The draws are like those of `weighted`. Both are of the model's own rows, not of data:
+    what they tell is how far to trust estimates by such draws. `x` (n, p) are covariates; `seen` tells which cells of a
+    row are. Source: Grosse et al. 2015, section 3.
 
     >>> from tacit.distributions import Bernoulli, Categorical
     >>> from tacit.models import Constant, Selected

@@ -15,7 +15,7 @@ from tacit._errors import UsageError
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
 from tacit.evaluation.pareto import LEAST, k_hat
-from tacit.evaluation.proposal import ORDER, fits, proposal
+from tacit.evaluation.proposal import ORDER, fits, log_joint_of, proposal
 from tacit.evaluation.rows import TILE, AbstractOfRow, in_order, kinds, tiles
 from tacit.inference.procedure import evidence
 from tacit.models import AbstractConditional, LatentModel
@@ -44,8 +44,7 @@ class LogWeights(AbstractOfRow):
         context = model.context(x)
         q, prior = posterior(evidence(y, x, observed)), model.prior(context)
 
-        def log_joint(z: Array) -> Scalar:
-            return model.log_likelihood(z, context, y, observed) + prior.log_prob(z)
+        log_joint = log_joint_of(model, prior, context, y, observed)
 
         def of_q(key: Key) -> Scalar:
             z = q.sample(key)

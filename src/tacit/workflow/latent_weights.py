@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
-from tacit.evaluation.proposal import proposal
+from tacit.evaluation.proposal import log_joint_of, proposal
 from tacit.evaluation.rows import AbstractOfRow, over_rows
 from tacit.inference.procedure import evidence
 from tacit.models import LatentModel
@@ -65,8 +65,7 @@ class WeightedDraws(AbstractOfRow):
         empty = jnp.zeros((), bool) if observed is None else ~jnp.any(observed)
         key, key_modes = jax.random.split(key)
 
-        def log_joint(z: Array) -> Scalar:
-            return model.log_likelihood(z, context, y, observed) + prior.log_prob(z)
+        log_joint = log_joint_of(model, prior, context, y, observed)
 
         def draw(inputs: tuple[Key, Array]) -> tuple[Scalar, Array, Array | None]:
             key, place = inputs
