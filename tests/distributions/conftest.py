@@ -14,7 +14,7 @@ import scipy.stats
 
 from tacit.distributions import (
     Bernoulli,
-    CategoricalColumn,
+    CategoricalColumns,
     DiagonalNormal,
     LinearNormal,
     MultivariateNormal,
@@ -217,42 +217,45 @@ class Poissons(Counts):
 
 
 class Codes(Oracle):
-    d, regularise = 1, 0.7
+    d, regularise = 2, 0.7
 
     def __init__(self, rng: np.random.Generator, k: int, d: int) -> None:
         self.k = k
-        self.probs = rng.dirichlet(np.full(LEVELS, 5.0), k)
+        self.probs = rng.dirichlet(np.full(LEVELS, 5.0), (k, self.d))
 
     def family(self) -> Any:
-        return CategoricalColumn(jnp.log(self.probs) + 1.0)  # logits need not be normalised
+        return CategoricalColumns(jnp.log(self.probs) + 1.0)  # logits need not be normalised
 
     def log_prob(self, j: int, y: np.ndarray, seen: np.ndarray) -> float:
-        return np.log(self.probs[j, int(y[0])]) if seen[0] else 0.0
+        return sum(np.log(p[int(v)]) for p, v, there in zip(self.probs[j], y, seen, strict=True) if there)
 
     def features(self, rows: np.ndarray) -> np.ndarray:
-        return np.eye(LEVELS)[rows[:, 0].astype(int)]
+        return np.eye(LEVELS)[rows.astype(int)].reshape(len(rows), -1)
 
     def moments(self, j: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.probs[j], np.diag(self.probs[j]) - np.outer(self.probs[j], self.probs[j])
+        p = self.probs[j]
+        return p.ravel(), scipy.linalg.block_diag(*(np.diag(one) - np.outer(one, one) for one in p))
 
     def draw_member(self, rng: np.random.Generator, j: int, n: int) -> np.ndarray:
-        return rng.choice(LEVELS, (n, 1), p=self.probs[j]).astype(float)
+        return np.stack([rng.choice(LEVELS, n, p=p) for p in self.probs[j]], axis=1).astype(float)
 
     def grid(self, j: int) -> tuple[np.ndarray, np.ndarray]:
-        return np.arange(float(LEVELS))[:, None], np.ones(LEVELS)
+        points = np.stack(np.meshgrid(*self.d * [np.arange(float(LEVELS))], indexing="ij"), -1).reshape(-1, self.d)
+        return points, np.ones(len(points))
 
     def estimate(self, rows: np.ndarray, weights: np.ndarray, seen: np.ndarray, r: Any) -> list[np.ndarray]:
-        counts = weights.T @ (self.features(rows) * seen) + r / LEVELS
-        return [counts / counts.sum(1, keepdims=True)]
+        there = np.repeat(seen, LEVELS, axis=1)
+        counts = (weights.T @ (self.features(rows) * there)).reshape(self.k, self.d, LEVELS) + r / LEVELS
+        return [counts / counts.sum(2, keepdims=True)]
 
     def read(self, family: Any) -> list[Any]:
         return [family.probs]
 
     def n_parameters(self) -> int:
-        return self.k * (LEVELS - 1)
+        return self.k * self.d * (LEVELS - 1)
 
     def expected_statistics(self, j: int, y: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        return np.eye(LEVELS)[int(y[0])] * seen
+        return (np.eye(LEVELS)[y.astype(int)] * seen[:, None]).ravel()
 
 
 class Blocks(Oracle):

@@ -11,7 +11,7 @@ import pytest
 
 from tacit.distributions import (
     Bernoulli,
-    CategoricalColumn,
+    CategoricalColumns,
     DiagonalNormal,
     MultivariateNormal,
     Poisson,
@@ -166,7 +166,7 @@ def test_constant_column_far_from_zero_keeps_the_floor(family: Any, double: None
 def test_impossible_outcomes_have_a_finite_estimate(double: None) -> None:
     """Without pseudo-rows a zero count gives log-probability log(tiny), and what never occurs costs nothing."""
     ones = Bernoulli(jnp.zeros((1, 2))).maximise(jnp.array([[5.0, 0.0, 5.0, 5.0]]), 0.0, centred=False)
-    codes = CategoricalColumn(jnp.zeros((1, 3))).maximise(jnp.array([[2.0, 2.0, 0.0]]), 0.0, centred=False)
+    codes = CategoricalColumns(jnp.zeros((1, 1, 3))).maximise(jnp.array([[2.0, 2.0, 0.0]]), 0.0, centred=False)
     counts = Poisson(jnp.zeros((1, 1))).maximise(jnp.array([[0.0, 4.0]]), 0.0, centred=False)
     for stack, usual, value, odd in [
         (ones, [1.0, 0.0], 0.0, [0.0, 0.0]),
@@ -193,4 +193,4 @@ def test_n_parameters_by_hand(double: None) -> None:
     assert DiagonalNormal(jnp.zeros((3, 3)), jnp.zeros((3, 3))).n_parameters() == 18
     assert SphericalNormal(jnp.zeros((3, 3)), jnp.zeros((3, 1))).n_parameters() == 12
     assert Poisson(jnp.zeros((3, 3))).n_parameters() == 9
-    assert CategoricalColumn(jnp.zeros((3, 4))).n_parameters() == 9
+    assert CategoricalColumns(jnp.zeros((3, 2, 4))).n_parameters() == 18

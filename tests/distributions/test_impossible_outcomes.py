@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tacit.distributions import Bernoulli, Categorical, CategoricalColumn, Poisson
+from tacit.distributions import Bernoulli, Categorical, CategoricalColumns, Poisson
 
 INF = jnp.inf
 
@@ -19,8 +19,8 @@ INF = jnp.inf
     [
         (Bernoulli(jnp.array([INF, -INF])), [1.0, 0.0], 0.0),
         (Bernoulli(jnp.array([INF, 0.0])), [0.0, 1.0], -INF),
-        (CategoricalColumn(jnp.array([0.0, -INF, 0.0])), [2.0], -np.log(2)),
-        (CategoricalColumn(jnp.array([0.0, -INF, 0.0])), [1.0], -INF),
+        (CategoricalColumns(jnp.array([[0.0, -INF, 0.0]])), [2.0], -np.log(2)),
+        (CategoricalColumns(jnp.array([[0.0, -INF, 0.0]])), [1.0], -INF),
         (Categorical(jnp.array([0.0, -INF, 0.0])), [1.0, 0.0, 0.0], -np.log(2)),
         (Categorical(jnp.array([0.0, -INF, 0.0])), [0.0, 1.0, 0.0], -INF),
         (Poisson(jnp.array([-INF, 0.0])), [0.0, 1.0], -1.0),

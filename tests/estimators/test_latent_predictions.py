@@ -38,6 +38,9 @@ def rows() -> pd.DataFrame:
     found = frame(40, seed=7)
     found.loc[::3, "length"] = np.nan
     found.loc[::4, "kind"] = None
+    found.loc[::5, "mass"] = np.nan
+    found["hits"] = found["hits"].astype(object)
+    found.loc[1::5, "hits"] = None
     found.loc[39] = [np.nan, np.nan, np.nan, None]
     return found
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tacit.distributions import Bernoulli, CategoricalColumn, MultivariateNormal, Poisson, Product
+from tacit.distributions import Bernoulli, CategoricalColumns, MultivariateNormal, Poisson, Product
 from tacit.inference import em
 from tacit.inference.fit import Member, Settings
 from tacit.inference.population import fit_population, refine, score_rows
@@ -46,7 +46,7 @@ def population(p: dict[str, np.ndarray], members: int = 1) -> em.Population:
         (
             MultivariateNormal.from_covariance(jnp.asarray(p["mean"]), jnp.asarray(p["covariance"])),
             Bernoulli(jnp.log(p["ones"]) - jnp.log1p(-p["ones"])),
-            CategoricalColumn(jnp.log(p["levels"])),
+            CategoricalColumns(jnp.log(p["levels"])[:, None]),
             Poisson(jnp.log(p["rate"])),
         )
     )
@@ -123,7 +123,7 @@ def as_dict(pop: em.Population) -> dict[str, np.ndarray]:
         "mean": normal.loc,
         "covariance": normal.covariance,
         "ones": binary.probs,
-        "levels": levels.probs,
+        "levels": levels.probs[:, 0],
         "rate": count.rate,
     }
 

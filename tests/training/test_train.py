@@ -15,7 +15,7 @@ import pytest
 from tacit._errors import DataError, FitError, UsageError
 from tacit._typing import Array
 from tacit.data.batch import Batch
-from tacit.distributions import Bernoulli, Categorical, CategoricalColumn, DiagonalNormal, Mixed, Poisson, Product
+from tacit.distributions import Bernoulli, Categorical, CategoricalColumns, DiagonalNormal, Mixed, Poisson, Product
 from tacit.distributions.autoregressive_columns import AutoregressiveColumns
 from tacit.gradients import Enumeration, Pathwise
 from tacit.inference.joint import Joint
@@ -325,7 +325,7 @@ def test_what_makes_no_training_is_refused(model, data, settings, words: str) ->
         train(model, None, data, **{"key": jax.random.key(1)} | settings)
 
 
-BLOCKS = Product((Bernoulli(jnp.zeros((2, 2))), CategoricalColumn(jnp.zeros((2, 3))), Poisson(jnp.zeros((2, 1)))))
+BLOCKS = Product((Bernoulli(jnp.zeros((2, 2))), CategoricalColumns(jnp.zeros((2, 1, 3))), Poisson(jnp.zeros((2, 1)))))
 
 
 @pytest.mark.parametrize(

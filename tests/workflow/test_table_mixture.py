@@ -16,7 +16,7 @@ from tacit.data.decode import decode
 from tacit.data.encode import Rows, encode
 from tacit.data.schema import Schema
 from tacit.data.table import read_table
-from tacit.distributions import Bernoulli, CategoricalColumn, MultivariateNormal, Poisson, Product
+from tacit.distributions import Bernoulli, CategoricalColumns, MultivariateNormal, Poisson, Product
 from tacit.inference.rows import log_densities
 from tacit.models import FiniteMixture
 from tacit.workflow.anomalies import anomalies, calibrate, log_density, pvalues, surprises
@@ -48,7 +48,7 @@ def model() -> TableMixture:
     blocks = (
         normal,
         Bernoulli(random.normal(size=(K, 2))),
-        CategoricalColumn(random.normal(size=(K, 3))),
+        CategoricalColumns(random.normal(size=(K, 1, 3))),
         Poisson(np.log(random.uniform(0.5, 4.0, size=(K, 1)))),
     )
     return TableMixture(SCHEMA, FiniteMixture.of(np.log([0.5, 0.3, 0.2]), Product(blocks)))
@@ -120,7 +120,7 @@ def test_whole_rows_match_scipy(model: TableMixture) -> None:
     total = 0.0
     for k in range(K):
         smokes, wet = 1 / (1 + np.exp(-blocks[1].logits[k]))
-        colours = np.exp(blocks[2].logits[k]) / np.exp(blocks[2].logits[k]).sum()
+        colours = np.exp(blocks[2].logits[k, 0]) / np.exp(blocks[2].logits[k, 0]).sum()
         total += (
             weights[k]
             * stats.multivariate_normal.pdf(u, blocks[0].loc[k], covariances[k])

@@ -16,7 +16,7 @@ from tacit.cli.app import app
 from tacit.data.encode import encode
 from tacit.data.schema import Schema
 from tacit.data.table import Table, read_table
-from tacit.distributions import Bernoulli, CategoricalColumn, MultivariateNormal, Poisson, Product
+from tacit.distributions import Bernoulli, CategoricalColumns, MultivariateNormal, Poisson, Product
 from tacit.models import FiniteMixture
 from tacit.workflow.filling import filled
 from tacit.workflow.model_file import load_model
@@ -46,7 +46,7 @@ def model(table: Table) -> TableMixture:
     blocks = (
         normal,
         Bernoulli(rng.normal(size=(2, 2))),
-        CategoricalColumn(rng.normal(size=(2, 3))),
+        CategoricalColumns(rng.normal(size=(2, 1, 3))),
         Poisson(rng.normal(size=(2, 1))),
     )
     return TableMixture(schema, FiniteMixture.of(np.log([0.7, 0.3]), Product(blocks)))

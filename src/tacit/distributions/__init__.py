@@ -8,7 +8,7 @@ from tacit.distributions._base import (
 )
 from tacit.distributions.autoregressive import AutoregressiveBernoulli, AutoregressiveCategoricals
 from tacit.distributions.bernoulli import Bernoulli
-from tacit.distributions.categorical import Categorical, CategoricalColumn
+from tacit.distributions.categorical import Categorical, CategoricalColumns
 from tacit.distributions.categoricals import Categoricals
 from tacit.distributions.chain import Chain, DiscreteChain
 from tacit.distributions.concrete import Concrete
@@ -37,7 +37,7 @@ __all__ = [
     "AutoregressiveCategoricals",
     "Bernoulli",
     "Categorical",
-    "CategoricalColumn",
+    "CategoricalColumns",
     "Categoricals",
     "Chain",
     "Concrete",

@@ -1,7 +1,9 @@
-"""The categorical distribution: of a latent (one-hot events) and of a column of a table (codes)."""
+"""The categorical distribution: of a latent (one-hot events) and of columns of a table (codes)."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import Any, Self
 
 import jax
@@ -45,52 +47,77 @@ class Categorical(AbstractEnumerable):
         return jax.nn.log_softmax(self.logits)
 
 
-class CategoricalColumn(AbstractExponentialFamily):
-    """A column of codes 0..l-1: `log p(y) = log_softmax(logits)[y]`, in nats.
+def runs(levels: Iterable[int]) -> list[tuple[int, int]]:
+    """Columns that follow one another with the same number of levels: that number, and how many they are.
 
-    Statistics: the one-hot code (l,), all zeros where the cell is missing. Field: `logits` (l,).
+    >>> runs([17, 17, 3, 17])
+    [(17, 2), (3, 1), (17, 1)]
+    """
+    return [(size, len(list(same))) for size, same in itertools.groupby(levels)]
 
-        >>> column = CategoricalColumn(jnp.log(jnp.array([0.2, 0.3, 0.5])))
-        >>> round(float(column.log_prob(jnp.array([2.0]))), 4)
-        -0.6931
-        >>> column.sample(jax.random.key(0)).shape
-        (1,)
+
+class CategoricalColumns(AbstractExponentialFamily):
+    """m columns of codes 0..l-1, l levels each: `log p(y) = sum_j log_softmax(logits_j)[y_j]`, in nats.
+
+    Statistics: the one-hot codes (m l,), all zeros where a cell is missing. Field: `logits` (m, l).
+
+        >>> columns = CategoricalColumns(jnp.log(jnp.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])))
+        >>> round(float(columns.log_prob(jnp.array([2.0, 0.0]))), 4)
+        -1.204
+        >>> columns.sample(jax.random.key(0)).shape
+        (2,)
     """
 
-    logits: Float[Array, "*k l"]
+    logits: Float[Array, "*k m l"]
 
     @property
-    def probs(self) -> Float[Array, "*k l"]:
-        """Probability of each level."""
+    def probs(self) -> Float[Array, "*k m l"]:
+        """Probability of each level of each column."""
         return jax.nn.softmax(self.logits)
 
     @property
     def n_columns(self) -> int:
-        return 1
+        return int(self.logits.shape[-2])
 
     def n_parameters(self) -> int:
-        k, levels = self.logits.shape
-        return k * (levels - 1)
+        k, m, levels = self.logits.shape
+        return k * m * (levels - 1)
 
-    def sample(self, key: Key) -> Float[Array, " 1"]:
-        return jax.random.categorical(key, self.logits)[None].astype(self.logits.dtype)
+    def sample(self, key: Key) -> Float[Array, " m"]:
+        return jax.random.categorical(key, self.logits).astype(self.logits.dtype)
 
-    def log_density(self, y: Float[Array, " 1"], observed: Bool[Array, " 1"]) -> Scalar:
+    def log_density(self, y: Float[Array, " m"], observed: Bool[Array, " m"]) -> Scalar:
         return jnp.sum(times(self.statistics(y, observed), self.coefficients()))
 
-    def impossible(self, events: Float[Array, "... 1"]) -> Bool[Array, "... 1"]:
+    def impossible(self, events: Float[Array, "... m"]) -> Bool[Array, "... m"]:
         return (events < 0) | (events > self.logits.shape[-1] - 1) | (events % 1 > 0)
 
-    def statistics(self, y: Float[Array, " 1"], observed: Bool[Array, " 1"]) -> Float[Array, " l"]:
-        return jax.nn.one_hot(y[0].astype(int), self.logits.shape[-1], dtype=y.dtype) * observed
+    def statistics(self, y: Float[Array, " m"], observed: Bool[Array, " m"]) -> Float[Array, " t"]:
+        codes = jax.nn.one_hot(y.astype(int), self.logits.shape[-1], dtype=y.dtype)
+        return (codes * observed[:, None]).ravel()
 
-    def coefficients(self) -> Float[Array, " l"]:
-        return jax.nn.log_softmax(self.logits)
+    def coefficients(self) -> Float[Array, " t"]:
+        return jax.nn.log_softmax(self.logits).ravel()
 
-    def maximise(self, statistics: Float[Array, "k l"], regularise: Any, *, centred: bool) -> Self:
+    def maximise(self, statistics: Float[Array, "k t"], regularise: Any, *, centred: bool) -> Self:
         """Weighted frequencies, `(count + r/l) / (mass + r)`: `regularise = r` pseudo-rows spread over the l levels."""
-        counts = statistics + regularise / statistics.shape[-1]
+        counts = statistics.reshape(self.logits.shape) + regularise / self.logits.shape[-1]
         return type(self)(jnp.log(jnp.maximum(counts, jnp.finfo(counts.dtype).tiny)))
 
-    def embed(self, y: Float[Array, " 1"], observed: Bool[Array, " 1"]) -> Float[Array, " l"]:
+    def embed(self, y: Float[Array, " m"], observed: Bool[Array, " m"]) -> Float[Array, " t"]:
         return self.statistics(y, observed)
+
+
+def level_logits(blocks: Iterable[Any], column: int) -> Float[Array, "*k l"]:
+    """Logits of a column, numbered across the `CategoricalColumns` among blocks that follow one another.
+
+    >>> blocks = CategoricalColumns(jnp.zeros((2, 3))), CategoricalColumns(jnp.ones((1, 2)))
+    >>> print(level_logits(blocks, 2))
+    [1. 1.]
+    """
+    for block in blocks:
+        if isinstance(block, CategoricalColumns):
+            if column < block.n_columns:
+                return block.logits[..., column, :]
+            column -= block.n_columns
+    raise IndexError(column)

@@ -13,12 +13,13 @@ from tacit._typing import Array
 from tacit.distributions import (
     AbstractExponentialFamily,
     Bernoulli,
-    CategoricalColumn,
+    CategoricalColumns,
     DiagonalNormal,
     LoneMultivariateNormal,
     Poisson,
     Product,
 )
+from tacit.distributions.categorical import runs
 from tacit.networks import Fixed
 
 WIDEST = 10.0  # scale that a network gives a column beside others, in its own
@@ -98,8 +99,8 @@ class FullNormalColumns(NormalColumns):
 class ColumnFamily(eqx.Module):
     """The columns of an event in its order: normals, 0/1 columns, codes of `levels` levels each, counts.
 
-    Counts have rates `exp(log_means + raw)`, about the training means. Columns of one kind are one block, so a table
-    of 0/1 columns is a single Bernoulli.
+    Counts have rates `exp(log_means + raw)`, about the training means. Columns of one kind that follow one another,
+    codes with the same number of levels, are one block, so a table of 0/1 columns is a single Bernoulli.
 
     >>> family = ColumnFamily(None, 2, (3,), None)
     >>> family.width, family(jnp.zeros(5)).n_columns
@@ -132,9 +133,9 @@ class ColumnFamily(eqx.Module):
         if self.n_binary:
             blocks.append(Bernoulli(raw[start : start + self.n_binary]))
             start += self.n_binary
-        for size in self.levels:
-            blocks.append(CategoricalColumn(raw[start : start + size]))
-            start += size
+        for size, m in runs(self.levels):
+            blocks.append(CategoricalColumns(raw[start : start + m * size].reshape(m, size)))
+            start += m * size
         if self.log_means is not None:
             blocks.append(Poisson(self.log_means.value + raw[start:]))
         return blocks[0] if len(blocks) == 1 else Product(tuple(blocks))

@@ -16,7 +16,7 @@ from tacit._typing import Array, Key
 from tacit.distributions import (
     AbstractDistribution,
     Bernoulli,
-    CategoricalColumn,
+    CategoricalColumns,
     DiagonalNormal,
     MultivariateNormal,
     Poisson,
@@ -144,8 +144,8 @@ class CategoricalFamily(AbstractFamily):
     def width(self) -> int:
         return self.levels
 
-    def __call__(self, raw: Float[Array, " l"]) -> CategoricalColumn:
-        return CategoricalColumn(raw)
+    def __call__(self, raw: Float[Array, " l"]) -> CategoricalColumns:
+        return CategoricalColumns(raw[None])
 
     def spread(self, key: Key, k: int) -> Float[Array, "k l"]:
         return 0.1 * jax.random.normal(key, (k, self.levels))

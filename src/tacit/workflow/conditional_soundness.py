@@ -12,7 +12,7 @@ import numpy as np
 
 from tacit.data import soundness
 from tacit.data.schema import Schema
-from tacit.distributions import Bernoulli, CategoricalColumn, DiagonalNormal, MultivariateNormal, Poisson
+from tacit.distributions import Bernoulli, CategoricalColumns, DiagonalNormal, MultivariateNormal, Poisson
 from tacit.models import Encoder, MixtureOfExperts
 from tacit.models.predictive import discretised, predictive
 from tacit.workflow.conditional_table import ConditionalTable
@@ -20,7 +20,7 @@ from tacit.workflow.conditional_table import ConditionalTable
 _STACKS: dict[str, tuple[type, ...]] = {
     "count": (Poisson,),
     "binary": (Bernoulli,),
-    "categorical": (CategoricalColumn,),
+    "categorical": (CategoricalColumns,),
     "real": (DiagonalNormal, MultivariateNormal),
     "positive": (DiagonalNormal, MultivariateNormal),
 }
@@ -89,6 +89,6 @@ def _stack(stack: Any, schema: Schema) -> bool:
         return False
     if isinstance(stack, DiagonalNormal | MultivariateNormal):
         return all(column.kind in ("real", "positive") for column in schema.modelled) and stack.loc.shape[-1] == d
-    if isinstance(stack, CategoricalColumn):
-        return d == 1 and stack.logits.shape[-1] == len(first.levels)
+    if isinstance(stack, CategoricalColumns):
+        return d == 1 and stack.logits.shape[-2:] == (1, len(first.levels))
     return d == 1 and jax.tree.leaves(stack)[0].shape[-1] == 1

@@ -23,7 +23,7 @@ from tacit.data.decode import decode
 from tacit.data.encode import Rows, encode
 from tacit.data.schema import Schema
 from tacit.data.table import Table
-from tacit.distributions import Bernoulli, CategoricalColumn, DiagonalNormal, MultivariateNormal
+from tacit.distributions import Bernoulli, CategoricalColumns, DiagonalNormal, MultivariateNormal
 from tacit.distributions.multivariate_normal import LOG_2PI
 from tacit.distributions.predictive import (
     AbstractPrediction,
@@ -262,8 +262,8 @@ def component_log_densities(stack: Any, y: Float[np.ndarray, "n d"]) -> Float[np
         return np.sum(-0.5 * (white**2 + LOG_2PI) - np.diagonal(stack.raw, axis1=-2, axis2=-1), axis=-1)
     if isinstance(stack, Bernoulli):
         return -np.sum(np.logaddexp(0.0, np.where(y[:, None] > 0, -stack.logits, stack.logits)), axis=-1)
-    if isinstance(stack, CategoricalColumn):
-        log_probs = log_softmax(stack.logits, axis=-1)
+    if isinstance(stack, CategoricalColumns):
+        log_probs = log_softmax(stack.logits[..., 0, :], axis=-1)
         return np.take_along_axis(log_probs, y.astype(int)[:, None], axis=-1)[..., 0]
     return np.sum(y[:, None] * stack.log_rate - np.exp(stack.log_rate) - gammaln(y + 1)[:, None], axis=-1)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
@@ -17,7 +16,7 @@ from tacit.data.schema import Schema
 from tacit.distributions import (
     AbstractDistribution,
     Bernoulli,
-    CategoricalColumn,
+    CategoricalColumns,
     DiagonalNormal,
     MultivariateNormal,
     Product,
@@ -36,7 +35,7 @@ def _moments(block: Any) -> Array:
         return block.loc
     if isinstance(block, Bernoulli):
         return block.probs
-    return jax.nn.softmax(block.logits) if isinstance(block, CategoricalColumn) else block.rate
+    return block.probs.ravel() if isinstance(block, CategoricalColumns) else block.rate
 
 
 def one_by_one(

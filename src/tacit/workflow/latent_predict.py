@@ -19,6 +19,7 @@ from tacit.data.batch import Batch
 from tacit.data.column import Column
 from tacit.data.encode import Rows
 from tacit.data.findings import Finding
+from tacit.distributions.categorical import level_logits
 from tacit.distributions.predictive import (
     AbstractPrediction,
     CategoricalPrediction,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 ROUGH = 10.0  # draws that carry the weight of a row, below which its prediction is rough
 _CELLS = 2**22  # rows times states at once
-_SEED = 0  # of every prediction: the same at every call, by the draws that imputed cells are averaged over
+SEED = 0  # of every prediction: the same at every call, by the draws that imputed cells are averaged over
 
 
 class OneColumn(Reading):
@@ -57,20 +58,18 @@ class OneColumn(Reading):
 
     def __call__(self, family: Any) -> Float[Array, " m"]:
         blocks = family.blocks if hasattr(family, "blocks") else (family,)
-        named: dict[str, list[Any]] = {}
-        for block in blocks:
-            named.setdefault(type(block).__name__, []).append(block)
+        named = {type(block).__name__: block for block in blocks}
         parts = []
         if self.bernoulli >= 0:
-            parts.append(named["Bernoulli"][0].logits[self.bernoulli][None])
+            parts.append(named["Bernoulli"].logits[self.bernoulli][None])
         if self.normal >= 0:
-            block = named["DiagonalNormal"][0]
+            block = named["DiagonalNormal"]
             scale = block.log_scale * jnp.ones_like(block.loc)
             parts.append(jnp.stack([block.loc[self.normal], scale[self.normal]]))
         if self.categorical >= 0:
-            parts.append(named["CategoricalColumn"][self.categorical].logits)
+            parts.append(level_logits(blocks, self.categorical))
         if self.poisson >= 0:
-            parts.append(named["Poisson"][0].log_rate[self.poisson][None])
+            parts.append(named["Poisson"].log_rate[self.poisson][None])
         return jnp.concatenate(parts)
 
     @classmethod
@@ -104,7 +103,7 @@ def predict(table: LatentTable, rows: Rows, target: str) -> AbstractPrediction:
     y[:, list(schema.layout.places(target))] = np.nan
     read = OneColumn.of(table, target)
     points = listed(table, y, read) if table.exact else sampled(table, y, rows.x, read)
-    return _prediction(schema[target], points.heaviest(), exact=table.exact)
+    return prediction_of(schema[target], points.heaviest(), exact=table.exact)
 
 
 def doubts(prediction: AbstractPrediction) -> list[Finding]:
@@ -152,10 +151,9 @@ def sampled(
     """Draws with their self-normalised weights given the present cells, and what is read of the columns there."""
     cells = Cells.of(y)
     batch = Batch(cells.y, x, cells.observed, None, None)
-    key = jax.random.key(_SEED)
+    key = jax.random.key(SEED)
     log_w, values, _ = drawn(WeightedDraws(DRAWS, read), table.model, table.posterior, batch, key)
-    log_w = np.asarray(log_w, np.float64)
-    return Points(log_w - logsumexp(log_w, axis=1, keepdims=True), np.asarray(values, np.float64))
+    return Points.of(log_w, values)
 
 
 def _log_posteriors(model: LatentModel, y: Float[np.ndarray, "n d"]) -> Iterator[Float[np.ndarray, "n k"]]:
@@ -175,7 +173,7 @@ def _at_states(model: LatentModel, read: Reading) -> Float[Array, "k m"]:
     return jax.lax.map(lambda z: read(model.likelihood((z, context))), prior.support(), batch_size=1024)
 
 
-def _prediction(column: Column, points: Points, *, exact: bool) -> AbstractPrediction:
+def prediction_of(column: Column, points: Points, *, exact: bool) -> AbstractPrediction:
     """The distribution in the user's units."""
     log_w, values = points
 

@@ -29,8 +29,8 @@ from tacit.models import AutoregressiveDecoder, LatentModel
 from tacit.models.enumeration import listable
 from tacit.workflow import latent_density, latent_tiles
 from tacit.workflow.latent_given import given_draws
+from tacit.workflow.latent_impute import imputed
 from tacit.workflow.latent_margins import margin_divergences
-from tacit.workflow.latent_points import best_events, encoded_values
 from tacit.workflow.latent_predict import predict
 from tacit.workflow.latent_rows import FAR, Cells
 from tacit.workflow.latent_tiles import SAMPLES
@@ -208,22 +208,8 @@ class LatentTable:
         return prediction.mean() if self.schema[target].kind == "real" else prediction.quantile(0.5)
 
     def impute(self, rows: Rows) -> Float[np.ndarray, "n d"]:
-        """Events with every missing cell at its best single value given the present cells of its row.
-
-        The mean of a real column, the median of a positive, zero-inflated or count one, the most probable level.
-        """
-        if not np.isnan(rows.y).any():
-            return rows.y
-        filled = np.where(np.isnan(rows.y), best_events(self.schema, self.expected(rows)), rows.y)
-        layout = self.schema.layout
-        for name in self.schema.names:
-            kind, places = self.schema[name].kind, layout.places(name)
-            empty = np.flatnonzero(np.isnan(rows.y[:, places[-1]]))
-            if kind not in ("positive", "zero-inflated", "count") or not len(empty):
-                continue
-            best = self.best(self.predict(rows.take(empty), name), name)
-            filled[np.ix_(empty, np.array(places))] = encoded_values(self.schema[name], best)
-        return filled
+        """Events with every missing cell at its best single value: `latent_impute.imputed`."""
+        return imputed(self, rows)
 
     def sample(
         self, n: int, seed: int, x: Float[np.ndarray, "n p"] | None = None

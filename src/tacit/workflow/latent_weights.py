@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
+from scipy.special import logsumexp
 
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
@@ -29,7 +31,7 @@ class Reading(eqx.Module):
     """What is kept of the columns' family at a point of z, as numbers (m,): of `one_by_one` columns."""
 
     @abc.abstractmethod
-    def __call__(self, family: Any) -> Float[Array, " m"]:
+    def __call__(self, family: Any) -> Any:
         """The numbers."""
 
 
@@ -45,6 +47,15 @@ class Nothing(Reading):
 
     def __call__(self, family: Any) -> Float[Array, " m"]:
         return jnp.zeros(1)
+
+
+class Several(Reading):
+    """Several things, one after the other."""
+
+    parts: tuple[Reading, ...]
+
+    def __call__(self, family: Any) -> tuple[Float[Array, " m"], ...]:
+        return tuple(part(family) for part in self.parts)
 
 
 class WeightedDraws(AbstractOfRow):
@@ -106,6 +117,12 @@ class Points(NamedTuple):
     log_weights: Float[np.ndarray, "n s"]
     values: Float[np.ndarray, "n s m"]
 
+    @classmethod
+    def of(cls, log_w: Float[ArrayLike, "n s"], values: Float[ArrayLike, "n s m"]) -> Points:
+        """From weights that need not sum to one."""
+        log_w = np.asarray(log_w, np.float64)
+        return cls(log_w - logsumexp(log_w, axis=1, keepdims=True), np.asarray(values, np.float64))
+
     def heaviest(self) -> Points:
         """Without the points that together have less than 1e-9 of the weight, in every row alike."""
         n, s = self.log_weights.shape
@@ -129,5 +146,9 @@ def most_needed(log_weights: Float[np.ndarray, "n s"]) -> int:
 
 def drawn(of_row: AbstractOfRow, model: LatentModel, posterior: Any, batch: Batch, key: Key) -> Any:
     """`of_row` of every row by draws that depend on `key` and on what the row holds, in single precision."""
-    y = np.clip(batch.y, -FAR, FAR)
-    return over_rows(of_row, model, posterior, batch._replace(y=y), key=key)
+    return over_rows(of_row, model, posterior, clipped(batch), key=key)
+
+
+def clipped(batch: Batch) -> Batch:
+    """The rows with cells beyond what single precision holds at its ends."""
+    return batch._replace(y=np.clip(batch.y, -FAR, FAR))

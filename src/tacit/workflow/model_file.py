@@ -15,7 +15,7 @@ from tacit.data.soundness import is_sound
 from tacit.distributions import (
     Bernoulli,
     Categorical,
-    CategoricalColumn,
+    CategoricalColumns,
     DiagonalNormal,
     LinearNormal,
     MultivariateNormal,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 register(
     *(TableMixture, FiniteMixture, Constant, Categorical, Selected),
-    *(Product, MultivariateNormal, DiagonalNormal, LinearNormal, Bernoulli, CategoricalColumn, Poisson),
+    *(Product, MultivariateNormal, DiagonalNormal, LinearNormal, Bernoulli, CategoricalColumns, Poisson),
     *(LinearTable, LinearGaussianModel, LinearDecoder, StandardNormal),
 )
 

@@ -41,7 +41,7 @@ def parameters(model: TableMixture) -> tuple[list[Parameter], np.ndarray]:
             event = f"P({column.levels[1]})" if column.levels else "P(not zero)"
             named.append((Parameter(name, event), np.exp(-np.logaddexp(0.0, -logits))))
         if column.kind == "categorical":
-            logits = model.block("categorical", layout.blocks["categorical"].index(name)).logits
+            logits = model.level_logits(name)
             shares = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
             named += [(Parameter(name, f"P({level})"), p) for level, p in zip(column.levels, shares.T, strict=True)]
         if column.kind == "count":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -12,16 +12,18 @@ import numpy as np
 from tacit._errors import UsageError
 from tacit.data.decode import decode
 from tacit.data.encode import Rows, given_row
+from tacit.data.layout import Layout
 from tacit.data.schema import Schema
 from tacit.distributions import (
     AbstractExponentialFamily,
     Bernoulli,
-    CategoricalColumn,
+    CategoricalColumns,
     DiagonalNormal,
     MultivariateNormal,
     Poisson,
     Product,
 )
+from tacit.distributions.categorical import level_logits, runs
 from tacit.distributions.predictive import (
     AbstractNumericPrediction,
     AbstractPrediction,
@@ -49,17 +51,21 @@ def family(schema: Schema, *, independent: bool = False) -> Product:
         blocks.append(MultivariateNormal(np.zeros(d), np.zeros((d, d))))
     if layout.bernoulli:
         blocks.append(Bernoulli(np.zeros(len(layout.bernoulli))))
-    blocks += [CategoricalColumn(np.zeros(levels)) for _, levels in layout.categorical]
+    blocks += [CategoricalColumns(np.zeros((m, levels))) for levels, m in _runs(layout)]
     if layout.poisson:
         blocks.append(Poisson(np.zeros(len(layout.poisson))))
     return Product(tuple(blocks))
+
+
+def _runs(layout: Layout) -> list[tuple[int, int]]:
+    return runs(size for _, size in layout.categorical)
 
 
 def regularisation(schema: Schema) -> tuple[Any, ...]:
     """What `maximise` adds in each block: the variance floor of each normal column, and pseudo-rows elsewhere."""
     layout = schema.layout
     floors = [(schema[name].floor / schema[name].scale) ** 2 for name in layout.normal]
-    others = bool(layout.bernoulli) + len(layout.categorical) + bool(layout.poisson)
+    others = bool(layout.bernoulli) + len(_runs(layout)) + bool(layout.poisson)
     return ((np.array(floors),) if floors else ()) + (np.float64(PSEUDO_ROWS),) * others
 
 
@@ -108,7 +114,7 @@ class TableMixture:
             rates = np.exp(self.block("poisson").log_rate[:, layout.poisson.index(target)])
             return PoissonMixturePrediction(log_r, np.broadcast_to(rates, log_r.shape))
         if column.kind == "categorical":
-            logits = self.block("categorical", layout.blocks["categorical"].index(target)).logits
+            logits = self.level_logits(target)
             log_probs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
             return CategoricalPrediction(column.levels, np.exp(log_r) @ np.exp(log_probs))
         if column.kind == "binary":
@@ -129,18 +135,16 @@ class TableMixture:
         logits = self.block("bernoulli").logits[:, self.schema.layout.bernoulli.index(column)]
         return -np.logaddexp(0.0, -logits)
 
-    def block(self, name: str, number: int = 0) -> Any:
-        """A block of the components by the layout's name for it; `number` counts categorical columns."""
-        layout = self.schema.layout
-        sizes = {
-            "normal": bool(layout.normal),
-            "bernoulli": bool(layout.bernoulli),
-            "categorical": len(layout.categorical),
-            "poisson": bool(layout.poisson),
-        }
-        names = list(sizes)
-        place = sum(sizes[earlier] for earlier in names[: names.index(name)]) + number
-        return self.mixture.components.blocks[place]
+    def level_logits(self, column: str) -> np.ndarray:
+        """Logits (k, l) of the levels of a categorical column."""
+        place = self.schema.layout.blocks["categorical"].index(column)
+        return np.asarray(level_logits(self.mixture.components.blocks, place))
+
+    def block(self, name: Literal["normal", "bernoulli", "poisson"]) -> Any:
+        """The block of the components by the layout's name for it."""
+        layout, blocks = self.schema.layout, self.mixture.components.blocks
+        first = bool(layout.normal)
+        return blocks[{"normal": 0, "bernoulli": first, "poisson": -1}[name]]
 
     @property
     def calibrated(self) -> bool:

@@ -19,6 +19,7 @@ from tacit.distributions.predictive._base import (
 
 _TAIL = 40.0  # -log of the probability left out on each side of a window
 _MOST_COUNTS = 10_000_000
+_CELLS = 2**16  # of rows, values and components at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +91,11 @@ class PoissonMixturePrediction(AbstractNumericPrediction):
         """Σ w Q(⌊y⌋ + 1, λ), Q the regularised upper incomplete gamma function."""
         count = np.floor(value)
         total = np.zeros(value.shape)
-        for w, rate in self._columns():
-            total += np.exp(w) * gammaincc(np.maximum(count, 0.0) + 1, rate)
+        above = np.maximum(count, 0.0)[..., None] + 1
+        at_once = max(_CELLS // max(value.size, 1), 1)
+        for start in range(0, self.rates.shape[1], at_once):
+            w, rate = (field[:, None, start : start + at_once] for field in (self.log_weights, self.rates))
+            total += np.sum(np.exp(w) * gammaincc(above, rate), axis=2)
         return np.where(count < 0, 0.0, np.where(np.isinf(count), 1.0, np.minimum(total, 1.0)))
 
     def _log_prob(self, value: Floats) -> Floats:
