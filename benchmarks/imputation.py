@@ -5,8 +5,8 @@ exact conditionals) and scikit-learn's IterativeImputer. Asked: ours better in e
 value, or said where not. Error: root mean squared error over standardised numeric cells. Density: mean log density, in
 nats, of the true value under each method's own distribution of the cell (for the mean and IterativeImputer, which give
 a normal at most, a normal with the method's own standard deviation, in the same standardised units; that of
-IterativeImputer is taken from 20 draws with sample_posterior). Of deep models both are estimates by importance sampling
-from q, which reads the present cells.
+IterativeImputer is taken from 20 draws with sample_posterior). Of deep models both are estimates by weighted draws of
+z.
 
     python -m benchmarks.imputation [--data penguins,wine,wdbc,digits] [--repeats 3] [--steps 8000] [--rows N]
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float
 
 from tacit._typing import Array, Key, Scalar
@@ -54,6 +55,17 @@ def runs(levels: Iterable[int]) -> list[tuple[int, int]]:
     [(17, 2), (3, 1), (17, 1)]
     """
     return [(size, len(list(same))) for size, same in itertools.groupby(levels)]
+
+
+def located(levels: Iterable[int], column: int) -> tuple[int, int]:
+    """Of a column the run that holds it, and its place there.
+
+    >>> located([17, 17, 3, 17], 1), located([17, 17, 3, 17], 3)
+    ((0, 1), (2, 0))
+    """
+    ends = np.cumsum([many for _, many in runs(levels)])
+    run = int(np.searchsorted(ends, column, side="right"))
+    return run, column - (int(ends[run - 1]) if run else 0)
 
 
 class CategoricalColumns(AbstractExponentialFamily):
@@ -106,18 +118,3 @@ class CategoricalColumns(AbstractExponentialFamily):
 
     def embed(self, y: Float[Array, " m"], observed: Bool[Array, " m"]) -> Float[Array, " t"]:
         return self.statistics(y, observed)
-
-
-def level_logits(blocks: Iterable[Any], column: int) -> Float[Array, "*k l"]:
-    """Logits of a column, numbered across the `CategoricalColumns` among blocks that follow one another.
-
-    >>> blocks = CategoricalColumns(jnp.zeros((2, 3))), CategoricalColumns(jnp.ones((1, 2)))
-    >>> print(level_logits(blocks, 2))
-    [1. 1.]
-    """
-    for block in blocks:
-        if isinstance(block, CategoricalColumns):
-            if column < block.n_columns:
-                return block.logits[..., column, :]
-            column -= block.n_columns
-    raise IndexError(column)

@@ -19,7 +19,8 @@ from tacit.data.batch import Batch
 from tacit.data.column import Column
 from tacit.data.encode import Rows
 from tacit.data.findings import Finding
-from tacit.distributions.categorical import level_logits
+from tacit.distributions import CategoricalColumns
+from tacit.distributions.categorical import located
 from tacit.distributions.predictive import (
     AbstractPrediction,
     CategoricalPrediction,
@@ -47,36 +48,43 @@ SEED = 0  # of every prediction: the same at every call, by the draws that imput
 class OneColumn(Reading):
     """Of the family of the columns, what makes that of one of them: location and log scale, logits, log rate.
 
-    `normal`, `bernoulli` and `poisson` are its places among the columns of these blocks, `categorical` which one of
-    those with levels it is; -1 where it has no part there. A zero-inflated one has a logit before the others.
+    `normal`, `bernoulli` and `poisson` are its places among the columns of these blocks, `categorical` that in the
+    `run` of columns with as many levels; None where it has no part there. A zero-inflated one has a logit before the
+    others. Places are arrays, so one program serves all columns of a kind.
     """
 
-    normal: int = eqx.field(static=True, default=-1)
-    bernoulli: int = eqx.field(static=True, default=-1)
-    categorical: int = eqx.field(static=True, default=-1)
-    poisson: int = eqx.field(static=True, default=-1)
+    normal: np.ndarray | None = None
+    bernoulli: np.ndarray | None = None
+    categorical: np.ndarray | None = None
+    poisson: np.ndarray | None = None
+    run: int = eqx.field(static=True, default=0)
 
     def __call__(self, family: Any) -> Float[Array, " m"]:
         blocks = family.blocks if hasattr(family, "blocks") else (family,)
         named = {type(block).__name__: block for block in blocks}
         parts = []
-        if self.bernoulli >= 0:
+        if self.bernoulli is not None:
             parts.append(named["Bernoulli"].logits[self.bernoulli][None])
-        if self.normal >= 0:
+        if self.normal is not None:
             block = named["DiagonalNormal"]
             scale = block.log_scale * jnp.ones_like(block.loc)
             parts.append(jnp.stack([block.loc[self.normal], scale[self.normal]]))
-        if self.categorical >= 0:
-            parts.append(level_logits(blocks, self.categorical))
-        if self.poisson >= 0:
+        if self.categorical is not None:
+            codes = [block for block in blocks if isinstance(block, CategoricalColumns)]
+            parts.append(codes[self.run].logits[self.categorical])
+        if self.poisson is not None:
             parts.append(named["Poisson"].log_rate[self.poisson][None])
         return jnp.concatenate(parts)
 
     @classmethod
     def of(cls, table: LatentTable, target: str) -> OneColumn:
         """Of a column by name."""
-        blocks = table.schema.layout.blocks
-        return cls(**{block: names.index(target) if target in names else -1 for block, names in blocks.items()})
+        layout = table.schema.layout
+        places = {block: names.index(target) for block, names in layout.blocks.items() if target in names}
+        run = 0
+        if "categorical" in places:
+            run, places["categorical"] = located([size for _, size in layout.categorical], places["categorical"])
+        return cls(**{block: np.asarray(place) for block, place in places.items()}, run=run)
 
 
 def predict(table: LatentTable, rows: Rows, target: str) -> AbstractPrediction:

@@ -23,7 +23,7 @@ from tacit.distributions import (
     Poisson,
     Product,
 )
-from tacit.distributions.categorical import level_logits, runs
+from tacit.distributions.categorical import located, runs
 from tacit.distributions.predictive import (
     AbstractNumericPrediction,
     AbstractPrediction,
@@ -51,21 +51,21 @@ def family(schema: Schema, *, independent: bool = False) -> Product:
         blocks.append(MultivariateNormal(np.zeros(d), np.zeros((d, d))))
     if layout.bernoulli:
         blocks.append(Bernoulli(np.zeros(len(layout.bernoulli))))
-    blocks += [CategoricalColumns(np.zeros((m, levels))) for levels, m in _runs(layout)]
+    blocks += [CategoricalColumns(np.zeros((m, levels))) for levels, m in runs(_levels(layout))]
     if layout.poisson:
         blocks.append(Poisson(np.zeros(len(layout.poisson))))
     return Product(tuple(blocks))
 
 
-def _runs(layout: Layout) -> list[tuple[int, int]]:
-    return runs(size for _, size in layout.categorical)
+def _levels(layout: Layout) -> list[int]:
+    return [size for _, size in layout.categorical]
 
 
 def regularisation(schema: Schema) -> tuple[Any, ...]:
     """What `maximise` adds in each block: the variance floor of each normal column, and pseudo-rows elsewhere."""
     layout = schema.layout
     floors = [(schema[name].floor / schema[name].scale) ** 2 for name in layout.normal]
-    others = bool(layout.bernoulli) + len(_runs(layout)) + bool(layout.poisson)
+    others = bool(layout.bernoulli) + len(runs(_levels(layout))) + bool(layout.poisson)
     return ((np.array(floors),) if floors else ()) + (np.float64(PSEUDO_ROWS),) * others
 
 
@@ -137,8 +137,10 @@ class TableMixture:
 
     def level_logits(self, column: str) -> np.ndarray:
         """Logits (k, l) of the levels of a categorical column."""
-        place = self.schema.layout.blocks["categorical"].index(column)
-        return np.asarray(level_logits(self.mixture.components.blocks, place))
+        layout = self.schema.layout
+        run, place = located(_levels(layout), layout.blocks["categorical"].index(column))
+        blocks = [block for block in self.mixture.components.blocks if isinstance(block, CategoricalColumns)]
+        return np.asarray(blocks[run].logits)[:, place]
 
     def block(self, name: Literal["normal", "bernoulli", "poisson"]) -> Any:
         """The block of the components by the layout's name for it."""
