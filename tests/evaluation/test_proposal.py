@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 from tacit.data.batch import Batch
 from tacit.distributions import DiagonalNormal
 from tacit.evaluation.modes import FLATTEST, laplace, wider
-from tacit.evaluation.proposal import proposal
+from tacit.evaluation.proposal import ORDER, proposal
 from tacit.evaluation.sandwich import AbstractSeen, sandwich
 from tacit.evaluation.weights import from_log_weights, weighted
 from tacit.models import LatentModel
@@ -79,11 +79,18 @@ def test_posteriors_of_several_modes_have_their_densities(latents: int, off: flo
         key, key_modes = jax.random.split(key)
         m = proposal(key_modes, q, prior, log_joint, holes=True)
         z = jax.vmap(m.sample_of)(jax.random.split(key, 256), jnp.arange(256))
-        return jax.vmap(log_joint)(z) - jax.vmap(m.log_prob)(z)
+        return jax.vmap(log_joint)(z) - jax.vmap(m.log_prob)(z), jnp.sum(jnp.isfinite(m.modes.log_shares))
 
-    found = from_log_weights(jax.jit(jax.vmap(log_weights))(jax.random.split(jax.random.key(0), 200)))
-    assert abs(found.jackknife.mean() - exact) < off  # by a proposal with one mode of these: log 2 a latent below
-    assert 0.9 < np.mean(np.abs(found.jackknife - exact) < 1.96 * found.error) < 0.99
+    log_w, count = jax.jit(jax.vmap(log_weights))(jax.random.split(jax.random.key(0), 1000))
+    assert abs(from_log_weights(log_w).jackknife.mean() - exact) < off  # with one mode: log 2 a latent below
+    all_found = np.asarray(count) == 2**latents
+    assert all_found.mean() > 0.9
+    log_w = log_w[all_found]
+    found, at_random = from_log_weights(log_w, turn=len(ORDER)), from_log_weights(log_w)
+    assert 0.92 < np.mean(np.abs(found.jackknife - exact) < 1.96 * found.error) < 0.98
+    spread = (found.jackknife - exact).std()  # of draws in turns, that is less than of draws at random
+    np.testing.assert_allclose(np.sqrt(np.mean(found.error**2)), spread, rtol=0.1)
+    assert np.sqrt(np.mean(at_random.error**2)) > 1.1 * spread
 
 
 def test_the_mass_of_the_proposal_is_one() -> None:

@@ -111,15 +111,20 @@ def weighted(
         raise UsageError(f"num_samples={num_samples} are too few draws.", mend=f"Use at least {-(-LEAST // 4)}.")
 
     of_row = LogWeights(4 * num_samples, modes and fits(kinds(model, posterior, rows)[1]))
+    turn = len(ORDER) if of_row.modes and num_samples % len(ORDER) == 0 else 1
     parts = tiles(of_row, model, posterior, rows, key=key, tile=tile)
-    found: Weighted = in_order([(places, from_log_weights(*drawn)) for places, drawn in parts])
+    found: Weighted = in_order([(places, from_log_weights(*drawn, turn=turn)) for places, drawn in parts])
     return found if rows.mask is None else _with_empty(found, np.logical_not(np.any(rows.mask, axis=1)))
 
 
-def from_log_weights(log_w: Float[ArrayLike, "n s"], of_q: Float[ArrayLike, "n t"] | None = None) -> Weighted:
+def from_log_weights(
+    log_w: Float[ArrayLike, "n s"], of_q: Float[ArrayLike, "n t"] | None = None, *, turn: int = 1
+) -> Weighted:
     """The figures of rows from their log-weights; s is a multiple of 4. The ELBO is the mean of `of_q`, or of these.
 
-    A row whose weights are all nought has the figure -inf with an infinite error.
+    Where draws take turns, the means of whole turns are what is independent: `turn` draws each, s a multiple of four
+    of them. They vary less than draws at random do. A row whose weights are all nought has the figure -inf with an
+    infinite error.
 
     Example:
         >>> found = from_log_weights(np.log(np.tile([0.1, 0.3], (1, 16))))
@@ -128,11 +133,13 @@ def from_log_weights(log_w: Float[ArrayLike, "n s"], of_q: Float[ArrayLike, "n t
     """
     log_w = np.asarray(log_w, np.float64)
     elbo, elbo_error = _mean(log_w if of_q is None else np.asarray(of_q, np.float64))
-    n, s = log_w.shape
     possible = np.isfinite(log_w.max(axis=1))
     if not possible.all():
-        found = from_log_weights(np.where(possible[:, None], log_w, 0.0))._replace(elbo=elbo, elbo_error=elbo_error)
-        return _with_impossible(found, possible)
+        found = from_log_weights(np.where(possible[:, None], log_w, 0.0), turn=turn)
+        return _with_impossible(found._replace(elbo=elbo, elbo_error=elbo_error), possible)
+    tails = k_hat(log_w)
+    log_w = log_mean(log_w.reshape(len(log_w), -1, turn))
+    n, s = log_w.shape
     bounds = np.stack([log_mean(log_w.reshape(n, parts, -1)).mean(axis=1) for parts in (4, 2, 1)], axis=1)
     log_p = bounds[:, 2]
     relative = np.exp(log_w - log_p[:, None])  # w / p
@@ -146,7 +153,7 @@ def from_log_weights(log_w: Float[ArrayLike, "n s"], of_q: Float[ArrayLike, "n t
         jackknife=whole,
         # of order 1/s²: that of the halves is four times as large; where a half has no weight, the bias before it
         jackknife_bias=np.where(np.isfinite(halves), halves - whole, 3 * bias) / 3,
-        k_hat=k_hat(log_w),
+        k_hat=tails,
         elbo=elbo,
         elbo_error=elbo_error,
     )
