@@ -203,6 +203,7 @@ ODD = {
     "infinite": ({"log_weight": lambda q, z: jnp.where(z[1] > 0, -jnp.inf, 0.0)}, "log_weight: .*no finite gradient"),
     "an array": ({"log_weight": lambda q, z: z}, r"log_weight: .*shape \(3,\).*one number an event"),
     "a pair": ({"log_weight": lambda q, z: (z[0], z[1])}, "log_weight: it gives no array"),
+    "a whole number": ({"log_weight": lambda q, z: jnp.argmax(z)}, "log_weight: it gives a number of type int"),
 }
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from tacit._errors import UsageError
 from tacit.data.findings import Finding
+from tacit.evaluation.proposal import MOST_LATENTS
 
 TRUSTED = 0.7  # above, a mean of weights converges too slowly to be believed
 LEAST = 25  # draws below which a tail is not judged
@@ -98,6 +99,7 @@ def findings(k_hat: Float[np.ndarray, " n"], share: Float[np.ndarray, " n"], dra
     )
     mend = (
         f"Judge with more draws (in Python evaluate(X, n_mc_samples={4 * draws})), train longer or q with more hidden "
-        "units; one or two normal latents, and up to 65,536 states, need no draws."
+        f"units, or take fewer latents: with more than {MOST_LATENTS} normal ones no modes are sought, one or two and "
+        "up to 65,536 states need no draws."
     )
     return [Finding("warning", "importance-weights", message, mend=mend)]

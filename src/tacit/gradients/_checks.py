@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tacit._errors import UsageError, shown
@@ -57,10 +58,14 @@ def check_log_weight(key: Key, q: Any, log_weight: LogWeight) -> None:
     listed = listable(q)
     events = q.support() if listed else jax.vmap(q.sample)(jax.random.split(key, LOOKED_AT))
     of_event = partial(log_weight, q)
-    shape = getattr(jax.eval_shape(of_event, jax.tree.map(lambda a: a[0], events)), "shape", None)
+    given = jax.eval_shape(of_event, jax.tree.map(lambda a: a[0], events))
+    shape = getattr(given, "shape", None)
     if shape != ():
         what = "it gives no array." if shape is None else f"it gives an array of shape {shape}."
         raise UsageError(what, where="log_weight", mend="Give one number an event, summed over its columns.")
+    if not jnp.issubdtype(given.dtype, jnp.floating):
+        what = f"it gives a number of type {given.dtype}, which has no derivative."
+        raise UsageError(what, where="log_weight", mend="Give a floating-point number, such as 1.0 in place of 1.")
     odd = np.flatnonzero(np.isnan(jax.jit(jax.vmap(of_event))(events)))
     if odd.size:
         first = jax.tree.map(lambda a: np.asarray(a[odd[0]]).tolist(), events)
