@@ -130,11 +130,13 @@ def test_a_q_that_is_far_too_narrow_is_told_in_words() -> None:
     share = np.full(16, 1 / 16)
     rows = Batch(y, None, None, None, None)
     found = weighted(model, posterior, rows, num_samples=64, key=keys[2], modes=False)
-    (finding,) = findings(found.k_hat, share, 256)
+    (finding,) = findings(found.k_hat, share, 256, 8)
+    assert "at most" not in str(finding)
+    assert "With at most 128 normal latents" in str(findings(found.k_hat, share, 256, 129)[0])
     assert finding.severity == "warning"
     assert "cannot be trusted" in finding.message
     wide = eqx.tree_at(lambda q: q.head.bias, posterior, jnp.zeros(12))  # the prior: no weight is above the likelihood
     found = weighted(model, wide, rows, num_samples=64, key=keys[2], modes=False)
-    assert findings(found.k_hat, share, 256) == []
+    assert findings(found.k_hat, share, 256, 8) == []
     found = weighted(model, posterior, rows, num_samples=64, key=keys[2])  # with normals about modes it does no harm
-    assert findings(found.k_hat, share, 256) == []
+    assert findings(found.k_hat, share, 256, 8) == []

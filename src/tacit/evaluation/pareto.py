@@ -83,10 +83,10 @@ def in_words(k_hat: Float[np.ndarray, " n"], share: Float[np.ndarray, " n"]) -> 
     return f"Pareto k-hat above {TRUSTED} on {share @ (k_hat > TRUSTED):.1%} of rows"
 
 
-def findings(k_hat: Float[np.ndarray, " n"], share: Float[np.ndarray, " n"], draws: int) -> list[Finding]:
-    """A warning where that is so of many rows.
+def findings(k_hat: Float[np.ndarray, " n"], share: Float[np.ndarray, " n"], draws: int, normals: int) -> list[Finding]:
+    """A warning where that is so of many rows, of a model with so many normal latents.
 
-    >>> [finding.code for finding in findings(np.array([0.2, 0.9]), np.array([0.75, 0.25]), 256)]
+    >>> [finding.code for finding in findings(np.array([0.2, 0.9]), np.array([0.75, 0.25]), 256, 8)]
     ['importance-weights']
     """
     doubtful = float(share @ (k_hat > TRUSTED))
@@ -99,7 +99,8 @@ def findings(k_hat: Float[np.ndarray, " n"], share: Float[np.ndarray, " n"], dra
     )
     mend = (
         f"Judge with more draws (in Python evaluate(X, n_mc_samples={4 * draws})), train longer or q with more hidden "
-        f"units, or take fewer latents: with more than {MOST_LATENTS} normal ones no modes are sought, one or two and "
-        "up to 65,536 states need no draws."
+        "units; one or two normal latents, and up to 65,536 states, need no draws."
     )
+    if normals > MOST_LATENTS:
+        mend += f" With at most {MOST_LATENTS} normal latents draws are led to the modes of each row's posterior."
     return [Finding("warning", "importance-weights", message, mend=mend)]

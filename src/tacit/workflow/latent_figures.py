@@ -15,6 +15,7 @@ from tacit.distributions import AbstractEnumerable
 from tacit.evaluation.pareto import findings
 from tacit.evaluation.result import Kind, Result, mean_result
 from tacit.evaluation.row_key import error_over_draws
+from tacit.models import FullNormalLatent, NormalLatent
 from tacit.workflow.latent_grey import labelled
 from tacit.workflow.latent_table import LatentTable
 from tacit.workflow.latent_tiles import SAMPLES
@@ -83,7 +84,8 @@ def judge_latent(
         first, *others = (labelled(model.schema, figure) for figure in found.results)
         if found.drawn is not None:
             bounds = tuple(others[:-1])
-            told = findings(drawn.k_hat, shares, 4 * -(-num_samples // 4))
+            normals = model.latent.size if isinstance(model.latent, NormalLatent | FullNormalLatent) else 0
+            told = findings(drawn.k_hat, shares, 4 * -(-num_samples // 4), normals)
             noise_of_log_p = drawn.error
     bound = drawn.elbo + rows.log_jacobian
     parts = [
