@@ -57,6 +57,13 @@ def test_poisson_quantile_against_scipy_for_large_rates():
     np.testing.assert_array_equal(single.quantile(levels)[0], stats.poisson.ppf(levels, 1e6))
 
 
+def test_poisson_quantiles_of_rates_beyond_the_integers_of_a_float_come_back():
+    """Bisection over floats ends where no float lies between; what is told fits an integer of 64 bits."""
+    found = PoissonMixturePrediction([[0.0], [0.0]], [[1e16], [1e30]]).quantile(0.5)
+    np.testing.assert_allclose(found[0], 1e16, rtol=1e-6)
+    assert found[1] == 2**62
+
+
 @pytest.mark.parametrize("value", [0.0, 3.0, 2.5, -2.0, 1200.0])
 def test_poisson_score_against_the_sum(value):
     """∫ (F(t) - 1[y ≤ t])² dt, cell by cell on a grid of halves, where the integrand is constant."""

@@ -85,6 +85,24 @@ def test_any_column_given_any_others(which: str, rows: pd.DataFrame, request: py
             np.testing.assert_allclose(whole[name][missing].astype(float), asked, rtol=1e-4)
 
 
+def test_a_row_far_off_spoils_no_other(drawn: VAE, rows: pd.DataFrame) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TacitWarning)
+        usual, whole = {name: drawn.predict(rows, name) for name in rows}, drawn.impute(rows)
+        far = rows.copy()
+        far.loc[40] = [1e7, np.nan, None, None]
+        far.loc[41] = [1e300, 2.0, 3, "a"]
+        for name in rows:
+            found = drawn.predict(far, name)
+            if name == "kind":
+                assert found[:40].tolist() == usual[name].tolist()
+            else:
+                np.testing.assert_allclose(found[:40], usual[name], rtol=1e-4)
+        filled = drawn.impute(far)
+    pd.testing.assert_frame_equal(filled.iloc[:40], whole, check_dtype=False)
+    assert not filled.isna().any(axis=None)
+
+
 def test_a_row_that_holds_nothing_is_predicted_as_all_rows_are(listed: DiscreteVAE, drawn: VAE) -> None:
     nothing = pd.DataFrame({"length": [np.nan], "mass": [np.nan], "hits": [np.nan], "kind": [None]})
     for model in (listed, drawn):

@@ -15,7 +15,7 @@ from tacit.evaluation.log_likelihood import listed, log_likelihood
 from tacit.evaluation.pareto import generalised_pareto, k_hat
 from tacit.evaluation.rows import over_rows
 from tacit.evaluation.sandwich import sandwich
-from tacit.evaluation.weights import LogWeights, from_log_weights, jackknife, weighted
+from tacit.evaluation.weights import LogWeights, error_of_mean, from_log_weights, jackknife, weighted
 from tacit.models.enumeration import log_joints
 from tests.evaluation._latent_models import codes, encoder, gaussian, rows_of
 
@@ -33,6 +33,17 @@ def test_the_jackknife_is_that_by_hand_even_where_one_weight_is_nearly_all() -> 
     for row, found in zip(log_w, jackknife(log_w), strict=True):
         left = [logsumexp(np.delete(row, i)) - np.log(7) for i in range(8)]
         np.testing.assert_allclose(found, 8 * (logsumexp(row) - np.log(8)) - 7 * np.mean(left), rtol=1e-12)
+
+
+def test_one_draw_that_has_all_the_weight_is_not_trusted_and_has_no_error() -> None:
+    log_w = np.zeros((2, 256))
+    log_w[0, 7] = 30.0
+    assert from_log_weights(log_w).k_hat[0] == np.inf
+    assert from_log_weights(log_w).k_hat[1] < 0.5
+    values = np.random.default_rng(0).normal(size=(2, 256, 1))
+    found = error_of_mean(log_w - logsumexp(log_w, axis=1, keepdims=True), values)
+    assert found[0] == np.inf
+    np.testing.assert_allclose(found[1], values[1].std() / 16, rtol=1e-9)
 
 
 @pytest.mark.parametrize("lead", [12.0, 40.0, 1e4])

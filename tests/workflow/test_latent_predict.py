@@ -147,11 +147,16 @@ def test_the_error_of_a_mean_is_its_spread_over_draws() -> None:
     assert abs(np.mean(error_of_mean(log_w, values)) / means.std() - 1) < 0.08
 
 
-def test_points_without_weight_are_left_out() -> None:
-    weights = np.array([[0.5, 1e-13, 0.5, 1e-13, 1e-13], [1e-13, 1e-13, 0.2, 0.8, 1e-13]])
-    kept = Points(np.log(weights), np.arange(10.0).reshape(2, 5, 1)).heaviest()
+def test_points_without_weight_are_left_out_in_every_row_by_itself() -> None:
+    weights = np.array([[0.5, 1e-13, 0.5, 1e-13, 1e-13], [1e-13, 1e-13, 0.2, 0.8, 1e-13], [1e-13, 1e-13, 1, 1e-13, 0]])
+    values = np.arange(15.0).reshape(3, 5, 1)
+    values[2, [0, 1, 3], 0] = np.nan, np.inf, 1e300
+    kept = Points.of(np.log(np.maximum(weights, 1e-300)) + 7.0, values)
     assert sorted(kept.values[0, :, 0]) == [0, 2]
-    assert sorted(kept.values[1, :, 0]) == [7, 8]
+    np.testing.assert_allclose(np.exp(kept.log_weights[1]), [0.8, 0.2], rtol=1e-9)
+    assert kept.values[1, :, 0].tolist() == [8, 7]
+    assert kept.values[2, :, 0].tolist() == [12, 12]
+    np.testing.assert_array_equal(np.exp(kept.log_weights[2]), [1, 0])
 
 
 def test_an_unknown_column_is_refused(schema: Schema, rows: Rows) -> None:

@@ -30,6 +30,11 @@ class Layout:
         }
 
     @property
+    def levels(self) -> tuple[int, ...]:
+        """Number of levels of each categorical column."""
+        return tuple(size for _, size in self.categorical)
+
+    @property
     def width(self) -> int:
         """The length of the event vector."""
         return sum(len(names) for names in self.blocks.values())

@@ -14,7 +14,18 @@ from tacit._typing import Array, Key, Scalar
 from tacit.distributions import MultivariateNormal
 
 MOST_MODES, MODERATE, FEWER = 4, 16, 2  # modes sought; with more latents than so many, and of complete rows, fewer
-STEPS, SIZES, LEAST = 12, 6, 1e-3  # Newton steps, the best of so many sizes 1, 1/2, ...; until they gain less
+STEPS, LEAST = 12, 1e-3  # Newton steps, until they gain less
+SIZES = (
+    0.0,
+    0.001,
+    0.003,
+    0.01,
+    0.03,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+)  # of a step; counts far above their rates ask for small ones
 FLATTEST, STEEPEST = 0.25, 1e12  # curvatures; that of a standard normal is 1
 WIDER = 1.5  # over the root of the number of latents: by so much of itself the variance is above what H says
 AT_ONCE = 8  # rows of a Hessian
@@ -96,13 +107,14 @@ def about_modes(
 
 
 class _Climb(NamedTuple):
-    """Whether the last step gained, where it led and how high; and the point before it with its curvature."""
+    """Whether the last step gained, where it led, how high; and the point before it with its height and curvature."""
 
     steps: Array
     gains: Array
     to: Array
     best: Array
     z: Array
+    height: Array
     values: Array
     vectors: Array
 
@@ -129,24 +141,23 @@ def laplace(
         values, vectors = jnp.linalg.eigh(hessian)
         values = jnp.maximum(jnp.abs(values), FLATTEST)
         uphill = vectors @ ((vectors.T @ slope) / values)
-        to, height = _best_step(log_joint, z, uphill)
-        return _Climb(now.steps + 1, height - now.best > LEAST, to, height, z, values, vectors)
+        to, best = _best_step(log_joint, z, uphill)
+        return _Climb(now.steps + 1, best - now.best > LEAST, to, best, z, now.best, values, vectors)
 
-    below = jnp.full((), -jnp.inf, start.dtype)
-    begin = _Climb(jnp.zeros((), int), jnp.ones((), bool), start, below, start, start, basis[:latents])
+    at_start = _or_none(log_joint(start))
+    begin = _Climb(jnp.zeros((), int), jnp.ones((), bool), start, at_start, start, at_start, start, basis[:latents])
     end = jax.lax.while_loop(lambda now: now.gains & (now.steps < STEPS), climb, begin)
     # the Cholesky factor of V diag(1 / v) V', of which forming the matrix would lose the smallest scales
     upper = jnp.linalg.qr((end.vectors * jnp.sqrt(wider(latents) / end.values)).T, mode="r")
     scale_tril = upper.T * jnp.sign(jnp.diagonal(upper))
     scales = jnp.log(jnp.diagonal(scale_tril))
     normal = MultivariateNormal(end.z, jnp.where(jnp.eye(latents, dtype=bool), scales, scale_tril))
-    return normal, jnp.maximum(end.best, -1e30) + jnp.sum(scales), end.best
+    return normal, jnp.maximum(end.height, -1e30) + jnp.sum(scales), end.height
 
 
 def _best_step(log_joint: Callable[[Array], Scalar], z: Array, uphill: Array) -> tuple[Array, Scalar]:
     """The best of steps of several sizes and of none, and its height; none where `uphill` is not finite."""
-    sizes = jnp.concatenate([jnp.zeros(1), 0.5 ** jnp.arange(SIZES)]).astype(z.dtype)
-    tried = z + sizes[:, None] * jnp.where(jnp.all(jnp.isfinite(uphill)), uphill, 0.0)
+    tried = z + jnp.asarray(SIZES, z.dtype)[:, None] * jnp.where(jnp.all(jnp.isfinite(uphill)), uphill, 0.0)
     heights = _or_none(jax.vmap(log_joint)(tried))
     best = jnp.argmax(heights)
     return tried[best], heights[best]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from scipy.special import logsumexp
 
 from tacit._errors import UsageError
 from tacit.data.findings import Finding
@@ -14,6 +15,7 @@ from tacit.evaluation.proposal import MOST_LATENTS
 TRUSTED = 0.7  # above, a mean of weights converges too slowly to be believed
 LEAST = 25  # draws below which a tail is not judged
 EQUAL = 1e-4  # of the largest weight: a tail within so much of it is rounding, and moves no mean
+_ALONE = 2.0  # draws that the weights are worth
 MANY = 0.1  # share of rows with a tail that is not to be trusted, from which on a person is told
 _PRIOR, _PULL = 0.5, 10  # the shape is drawn towards 1/2 as if by ten more draws
 
@@ -72,6 +74,17 @@ def k_hat(log_w: Float[np.ndarray, "n s"]) -> Float[np.ndarray, " n"]:
     exceedances = weights[:, 1:] - weights[:, :1]
     shape = generalised_pareto(np.where((exceedances > 1e-12) & (weights[:, :1] < 1 - EQUAL), exceedances, 0.0))
     return (m * shape + _PULL * _PRIOR) / (m + _PULL)
+
+
+def one_alone(log_w: Float[np.ndarray, "n s"]) -> Bool[np.ndarray, " n"]:
+    """Whether one draw has nearly all of a row's weight: they are worth fewer than two, `1 / sum r²` of their shares r.
+
+    What is said of the others then shows nothing, neither a spread nor the shape of a tail.
+
+    >>> one_alone(np.log([[0.1, 0.8, 0.1], [0.2, 0.5, 0.3]]))
+    array([ True, False])
+    """
+    return logsumexp(2 * log_w, axis=1) - 2 * logsumexp(log_w, axis=1) > -np.log(_ALONE)
 
 
 def in_words(k_hat: Float[np.ndarray, " n"], share: Float[np.ndarray, " n"]) -> str:

@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 from tacit._errors import UsageError
 from tacit._typing import Array, Key, Scalar
 from tacit.data.batch import Batch
-from tacit.evaluation.pareto import LEAST, k_hat
+from tacit.evaluation.pareto import LEAST, k_hat, one_alone
 from tacit.evaluation.proposal import ORDER, fits, log_joint_of, proposal
 from tacit.evaluation.rows import TILE, AbstractOfRow, in_order, kinds, tiles
 from tacit.inference.procedure import evidence
@@ -74,7 +74,8 @@ class Weighted(NamedTuple):
     `error`: standard error of the last over the draws. `bias`: its bias to leading order, `-Var(w / p) / (8 S)`.
     `jackknife`: the last with its leading bias taken away, at most twice that; `jackknife_bias`: what is left, from
     halves of the draws.
-    `k_hat`: Pareto shape of the weights. `elbo`: the mean log-weight under q, and its standard error.
+    `k_hat`: Pareto shape of the weights, infinite where one draw has nearly all. `elbo`: the mean log-weight under q,
+    and its standard error.
     """
 
     bounds: Float[np.ndarray, "n 3"]
@@ -137,7 +138,7 @@ def from_log_weights(
     if not possible.all():
         found = from_log_weights(np.where(possible[:, None], log_w, 0.0), turn=turn)
         return _with_impossible(found._replace(elbo=elbo, elbo_error=elbo_error), possible)
-    tails = k_hat(log_w)
+    tails = np.where(one_alone(log_w), np.inf, k_hat(log_w))
     log_w = log_mean(log_w.reshape(len(log_w), -1, turn))
     n, s = log_w.shape
     bounds = np.stack([log_mean(log_w.reshape(n, parts, -1)).mean(axis=1) for parts in (4, 2, 1)], axis=1)
@@ -226,6 +227,8 @@ def error_of_mean(log_weights: Float[np.ndarray, "n s"], values: Float[np.ndarra
 
         se² = sum_s r_s² (v_s - sum_s r_s v_s)²
 
+    It is infinite where one draw has nearly all of the weight: one alone has no spread.
+
     >>> print(error_of_mean(np.log([[0.25, 0.25, 0.5]]), np.array([[[1.0], [1.0], [0.0]]])).round(4))
     [0.3062]
     """
@@ -233,4 +236,5 @@ def error_of_mean(log_weights: Float[np.ndarray, "n s"], values: Float[np.ndarra
     with np.errstate(over="ignore", invalid="ignore"):
         mean = np.sum(share * values, axis=1, keepdims=True)
         squares = np.sum((share * (values - mean)) ** 2, axis=1)
-    return np.sqrt(np.where(np.isnan(squares), np.inf, squares).max(axis=1))
+    unknown = np.isnan(squares) | one_alone(log_weights)[:, None]
+    return np.sqrt(np.where(unknown, np.inf, squares).max(axis=1))

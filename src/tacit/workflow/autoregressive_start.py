@@ -61,7 +61,7 @@ def density_of(
     layout = schema.layout
     floor = np.array([max(schema[name].floor / schema[name].scale, least) for name in layout.normal])
     means = np.average(y[:, layout.span("poisson")], axis=0, weights=weight)
-    levels = tuple(size for _, size in layout.categorical)
+    levels = layout.levels
     log_means = np.log(np.maximum(means, 1e-3))
     width = y.shape[1] * AutoregressiveColumns.channels(len(floor), levels, MODES)
     if width > WIDEST:

@@ -57,8 +57,7 @@ def column_family(
     if layout.poisson:
         means, _ = _moments(y[:, layout.span("poisson")], weight)
         log_means = Fixed(placed(np.log(np.maximum(means, 1e-3)), jnp.float32))
-    levels = tuple(size for _, size in layout.categorical)
-    return ColumnFamily(normal, len(layout.bernoulli), levels, log_means)
+    return ColumnFamily(normal, len(layout.bernoulli), layout.levels, log_means)
 
 
 def _check_few(d: int) -> None:
@@ -75,9 +74,8 @@ def column_inputs(schema: Schema, y: Float[np.ndarray, "n d"], weight: Float[np.
     if layout.poisson:
         means, variances = _moments(np.log1p(y[:, layout.span("poisson")]), weight)
         counts = Fixed(placed(np.stack([means, np.sqrt(np.maximum(variances, 1e-4))]), jnp.float32))
-    levels = tuple(size for _, size in layout.categorical)
     holes = bool(np.isnan(y).any())
-    return ColumnInputs(len(layout.normal), len(layout.bernoulli), levels, counts, holes=holes)
+    return ColumnInputs(len(layout.normal), len(layout.bernoulli), layout.levels, counts, holes=holes)
 
 
 def marginal_numbers(

@@ -168,7 +168,7 @@ def _ordered_as(schema: Schema, columns: Any) -> bool:
     """Whether columns one after the other are those of the schema."""
     layout = schema.layout
     found = (columns.n_normal, columns.n_binary, columns.levels, columns.log_means.shape[-1])
-    levels = tuple(size for _, size in layout.categorical)
+    levels = layout.levels
     wanted = (len(layout.normal), len(layout.bernoulli), levels, len(layout.poisson))
     network = columns.network
     channels = columns.channels(columns.n_normal, levels, columns.n_modes)

@@ -70,7 +70,7 @@ def _sampled(table: LatentTable, rows: Rows) -> Float[np.ndarray, "n d"]:
         for name, values in zip(names, read_of, strict=True):
             empty = _empty(table, y, name)
             if len(empty):
-                points = Points.of(log_w[empty], values[empty]).heaviest()
+                points = Points.of(log_w[empty], values[empty])
                 _put(table, here, empty, name, prediction_of(table.schema[name], points, exact=False))
         filled[places] = here
     return filled

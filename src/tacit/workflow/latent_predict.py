@@ -30,16 +30,18 @@ from tacit.distributions.predictive import (
     ZeroInflatedPrediction,
 )
 from tacit.evaluation.pareto import MANY
+from tacit.evaluation.rows import tiles
 from tacit.evaluation.weights import error_of_mean
 from tacit.models import LatentModel
 from tacit.workflow import latent_density
 from tacit.workflow.latent_grey import no_distribution
 from tacit.workflow.latent_rows import Cells
-from tacit.workflow.latent_weights import DRAWS, Points, Reading, WeightedDraws, drawn
+from tacit.workflow.latent_weights import DRAWS, Points, Reading, WeightedDraws, clipped
 
 if TYPE_CHECKING:
     from tacit.workflow.latent_table import LatentTable
 
+MOST_COUNTS = 36.0  # log of a rate; numbers of float64 have no units beyond
 ROUGH = 10.0  # draws that carry the weight of a row, below which its prediction is rough
 _CELLS = 2**22  # rows times states at once
 SEED = 0  # of every prediction: the same at every call, by the draws that imputed cells are averaged over
@@ -83,7 +85,7 @@ class OneColumn(Reading):
         places = {block: names.index(target) for block, names in layout.blocks.items() if target in names}
         run = 0
         if "categorical" in places:
-            run, places["categorical"] = located([size for _, size in layout.categorical], places["categorical"])
+            run, places["categorical"] = located(layout.levels, places["categorical"])
         return cls(**{block: np.asarray(place) for block, place in places.items()}, run=run)
 
 
@@ -109,9 +111,15 @@ def predict(table: LatentTable, rows: Rows, target: str) -> AbstractPrediction:
     table.check_independent("predict")
     y = rows.y.copy()
     y[:, list(schema.layout.places(target))] = np.nan
-    read = OneColumn.of(table, target)
-    points = listed(table, y, read) if table.exact else sampled(table, y, rows.x, read)
-    return prediction_of(schema[target], points.heaviest(), exact=table.exact)
+    read, column = OneColumn.of(table, target), schema[target]
+    if table.exact:
+        return prediction_of(column, listed(table, y, read), exact=True)
+    order, parts = zip(*sampled(table, y, rows.x, read, column), strict=True)
+    back = np.argsort(np.concatenate(order))
+    if column.levels:
+        shares, errors = (np.concatenate(figures) for figures in zip(*parts, strict=True))
+        return CategoricalPrediction(column.levels, shares[back], monte_carlo_error=errors[back])
+    return prediction_of(column, Points.joined(parts), exact=False)[back]
 
 
 def doubts(prediction: AbstractPrediction) -> list[Finding]:
@@ -139,29 +147,30 @@ def listed(table: LatentTable, y: Float[np.ndarray, "n d"], read: Reading) -> Po
     with jax.enable_x64(True):
         exact = latent_density.double(table.model)
         values = np.asarray(_at_states(exact, read))
-    parts = [
-        Points(log_p, np.broadcast_to(values, (*log_p.shape, values.shape[1]))).heaviest()
-        for log_p in _log_posteriors(table.model, y)
-    ]
-    most = max(part.log_weights.shape[1] for part in parts)
-    pads = [((0, 0), (0, most - part.log_weights.shape[1])) for part in parts]
-    return Points(
-        np.concatenate(
-            [np.pad(p.log_weights, pad, constant_values=-np.inf) for p, pad in zip(parts, pads, strict=True)]
-        ),
-        np.concatenate([np.pad(p.values, (*pad, (0, 0)), mode="edge") for p, pad in zip(parts, pads, strict=True)]),
-    )
+    return Points.joined([Points.of(log_p, _at_all(values, log_p)) for log_p in _log_posteriors(table.model, y)])
+
+
+def _at_all(values: Float[np.ndarray, "k m"], log_p: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k m"]:
+    return np.broadcast_to(values, (*log_p.shape, values.shape[1]))
 
 
 def sampled(
-    table: LatentTable, y: Float[np.ndarray, "n d"], x: Float[np.ndarray, "n p"] | None, read: Reading
-) -> Points:
-    """Draws with their self-normalised weights given the present cells, and what is read of the columns there."""
+    table: LatentTable, y: Float[np.ndarray, "n d"], x: Float[np.ndarray, "n p"] | None, read: Reading, column: Column
+) -> Iterator[tuple[np.ndarray, Any]]:
+    """Of some rows after the other their places, and draws with what is read of the column there.
+
+    Of a column of levels only their probabilities and the error, so memory does not grow with rows times draws.
+    """
     cells = Cells.of(y)
-    batch = Batch(cells.y, x, cells.observed, None, None)
-    key = jax.random.key(SEED)
-    log_w, values, _ = drawn(WeightedDraws(DRAWS, read), table.model, table.posterior, batch, key)
-    return Points.of(log_w, values)
+    batch = clipped(Batch(cells.y, x, cells.observed, None, None))
+    draws, key = WeightedDraws(DRAWS, read), jax.random.key(SEED)
+    for places, (log_w, values, _) in tiles(draws, table.model, table.posterior, batch, key=key):
+        points = Points.of(log_w, values)
+        if column.levels:
+            found = prediction_of(column, points, exact=False)
+            yield places, (found.probabilities, found.monte_carlo_error)  # type: ignore[attr-defined]
+        else:
+            yield places, points
 
 
 def _log_posteriors(model: LatentModel, y: Float[np.ndarray, "n d"]) -> Iterator[Float[np.ndarray, "n k"]]:
@@ -194,7 +203,7 @@ def prediction_of(column: Column, points: Points, *, exact: bool) -> AbstractPre
         together = np.einsum("ns,nsl->nl", np.exp(log_w), probs)
         return CategoricalPrediction(column.levels, together, **told(lambda: probs))
     if column.kind == "count":
-        rates = np.exp(values[..., 0])
+        rates = np.exp(np.minimum(values[..., 0], MOST_COUNTS))
         return PoissonMixturePrediction(log_w, rates, **told(lambda: rates[..., None]))
     loc, scale = values[..., -2], np.exp(values[..., -1])
     units: dict[str, Any] = {"center": column.center, "scale": column.scale}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -119,29 +120,31 @@ class Points(NamedTuple):
 
     @classmethod
     def of(cls, log_w: Float[ArrayLike, "n s"], values: Float[ArrayLike, "n s m"]) -> Points:
-        """From weights that need not sum to one."""
-        log_w = np.asarray(log_w, np.float64)
-        return cls(log_w - logsumexp(log_w, axis=1, keepdims=True), np.asarray(values, np.float64))
+        """From weights that need not sum to one, without points that together have less than 1e-9 of a row's weight.
 
-    def heaviest(self) -> Points:
-        """Without the points that together have less than 1e-9 of the weight, in every row alike."""
-        n, s = self.log_weights.shape
-        kept = int(most_needed(self.log_weights))
-        if kept > s // 2:
-            return self
-        order = np.argpartition(-self.log_weights, kept - 1, axis=1)[:, :kept]
-        rows = np.arange(n)[:, None]
-        return Points(self.log_weights[rows, order], self.values[rows, order])
+        As many are kept as the row that needs most of them has. In other rows those in excess have no weight and the
+        numbers of the heaviest, and so have points whose numbers are not finite.
+        """
+        logs: np.ndarray = np.asarray(log_w, np.float64)
+        logs = logs - logsumexp(logs, axis=1, keepdims=True)
+        order = np.argsort(logs, axis=1)
+        needed = np.cumsum(np.exp(np.take_along_axis(logs, order, axis=1)), axis=1) > LEFT_OUT
+        most = int(needed.sum(axis=1).max())
+        order, needed = order[:, : -most - 1 : -1], needed[:, : -most - 1 : -1]  # the heaviest first
+        found = np.asarray(values)[np.arange(len(logs))[:, None], order].astype(np.float64)
+        needed = needed & np.isfinite(found).all(axis=2)
+        logs = np.where(needed, np.take_along_axis(logs, order, axis=1), -np.inf)
+        heaviest = found[np.arange(len(found)), needed.argmax(axis=1)][:, None]
+        return cls(logs - logsumexp(logs, axis=1, keepdims=True), np.where(needed[..., None], found, heaviest))
 
-
-def most_needed(log_weights: Float[np.ndarray, "n s"]) -> int:
-    """How many points hold all but 1e-9 of the weight, in the row that needs most.
-
-    >>> most_needed(np.log([[0.5, 0.5, 1e-12], [1.0, 1e-12, 1e-12]]))
-    2
-    """
-    ordered = np.sort(np.exp(log_weights), axis=1)
-    return int(np.max(np.sum(np.cumsum(ordered, axis=1) > LEFT_OUT * ordered.sum(axis=1, keepdims=True), axis=1)))
+    @classmethod
+    def joined(cls, parts: Sequence[Points]) -> Points:
+        """Those of some rows after those of others."""
+        most = max(part.log_weights.shape[1] for part in parts)
+        pads = [((0, 0), (0, most - part.log_weights.shape[1])) for part in parts]
+        log_w = [np.pad(p.log_weights, pad, constant_values=-np.inf) for p, pad in zip(parts, pads, strict=True)]
+        values = [np.pad(p.values, (*pad, (0, 0)), mode="edge") for p, pad in zip(parts, pads, strict=True)]
+        return cls(np.concatenate(log_w), np.concatenate(values))
 
 
 def drawn(of_row: AbstractOfRow, model: LatentModel, posterior: Any, batch: Batch, key: Key) -> Any:

@@ -12,7 +12,6 @@ import numpy as np
 from tacit._errors import UsageError
 from tacit.data.decode import decode
 from tacit.data.encode import Rows, given_row
-from tacit.data.layout import Layout
 from tacit.data.schema import Schema
 from tacit.distributions import (
     AbstractExponentialFamily,
@@ -51,21 +50,17 @@ def family(schema: Schema, *, independent: bool = False) -> Product:
         blocks.append(MultivariateNormal(np.zeros(d), np.zeros((d, d))))
     if layout.bernoulli:
         blocks.append(Bernoulli(np.zeros(len(layout.bernoulli))))
-    blocks += [CategoricalColumns(np.zeros((m, levels))) for levels, m in runs(_levels(layout))]
+    blocks += [CategoricalColumns(np.zeros((m, levels))) for levels, m in runs(layout.levels)]
     if layout.poisson:
         blocks.append(Poisson(np.zeros(len(layout.poisson))))
     return Product(tuple(blocks))
-
-
-def _levels(layout: Layout) -> list[int]:
-    return [size for _, size in layout.categorical]
 
 
 def regularisation(schema: Schema) -> tuple[Any, ...]:
     """What `maximise` adds in each block: the variance floor of each normal column, and pseudo-rows elsewhere."""
     layout = schema.layout
     floors = [(schema[name].floor / schema[name].scale) ** 2 for name in layout.normal]
-    others = bool(layout.bernoulli) + len(runs(_levels(layout))) + bool(layout.poisson)
+    others = bool(layout.bernoulli) + len(runs(layout.levels)) + bool(layout.poisson)
     return ((np.array(floors),) if floors else ()) + (np.float64(PSEUDO_ROWS),) * others
 
 
@@ -138,7 +133,7 @@ class TableMixture:
     def level_logits(self, column: str) -> np.ndarray:
         """Logits (k, l) of the levels of a categorical column."""
         layout = self.schema.layout
-        run, place = located(_levels(layout), layout.blocks["categorical"].index(column))
+        run, place = located(layout.levels, layout.blocks["categorical"].index(column))
         blocks = [block for block in self.mixture.components.blocks if isinstance(block, CategoricalColumns)]
         return np.asarray(blocks[run].logits)[:, place]
 

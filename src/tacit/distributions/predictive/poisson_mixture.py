@@ -19,6 +19,7 @@ from tacit.distributions.predictive._base import (
 
 _TAIL = 40.0  # -log of the probability left out on each side of a window
 _MOST_COUNTS = 10_000_000
+_LARGEST = 2.0**62  # count that is told
 _CELLS = 2**16  # of rows, values and components at once
 
 
@@ -110,11 +111,11 @@ class PoissonMixturePrediction(AbstractNumericPrediction):
         """Bisection over the integers: the answer stays in (below, found]."""
         below = np.full(level.shape, -1.0)
         found = np.ceil(_upper(self.rates.max(axis=1)[:, None], -np.log1p(-level)))
-        while np.any(found - below > 1):
+        while np.any(found - below > np.maximum(1.0, np.spacing(found))):
             middle = np.floor((below + found) / 2)
             enough = self._cdf(middle) >= level
             found, below = np.where(enough, middle, found), np.where(enough, below, middle)
-        return found.astype(np.int64)
+        return np.minimum(found, _LARGEST).astype(np.int64)
 
     def _crps(self, value: Floats) -> Floats:
         """E|Y - y| - Σ_x F(x)(1 - F(x)), with E|Y - y| = Σ w (y(2F(⌊y⌋) - 1) + λ(1 - 2F(⌊y⌋ - 1))).
