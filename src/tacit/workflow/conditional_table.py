@@ -311,7 +311,7 @@ def _prediction(column: Column, log_weights: np.ndarray, stack: Any, place: int,
         ones = np.sum(np.exp(log_weights) * each, axis=1)
         return CategoricalPrediction(column.levels, np.stack([1 - ones, ones], axis=1), **told(each[..., None]))
     if column.kind == "categorical":
-        probs = np.exp(log_softmax(stack.logits, axis=-1))
+        probs = np.exp(log_softmax(stack.logits[..., place, :], axis=-1))
         together = np.einsum("nc,ncl->nl", np.exp(log_weights), probs)
         return CategoricalPrediction(column.levels, together, **told(probs))
     loc, scales = stack.loc[..., place], scales_of(stack)[..., place]
