@@ -114,12 +114,17 @@ def predict(table: LatentTable, rows: Rows, target: str) -> AbstractPrediction:
     read, column = OneColumn.of(table, target), schema[target]
     if table.exact:
         return prediction_of(column, listed(table, y, read), exact=True)
-    order, parts = zip(*sampled(table, y, rows.x, read, column), strict=True)
+    found = sampled(table, y, rows.x, read)
+    if not column.levels:
+        order, points = zip(*found, strict=True)
+        return prediction_of(column, Points.joined(points), exact=False)[np.argsort(np.concatenate(order))]
+    # of levels their probabilities are all that is kept, so memory does not grow with rows times draws
+    order, parts = zip(*((places, prediction_of(column, points, exact=False)) for places, points in found), strict=True)
     back = np.argsort(np.concatenate(order))
-    if column.levels:
-        shares, errors = (np.concatenate(figures) for figures in zip(*parts, strict=True))
-        return CategoricalPrediction(column.levels, shares[back], monte_carlo_error=errors[back])
-    return prediction_of(column, Points.joined(parts), exact=False)[back]
+    probabilities, error = (
+        np.concatenate([getattr(part, name) for part in parts])[back] for name in ("probabilities", "monte_carlo_error")
+    )
+    return CategoricalPrediction(column.levels, probabilities, monte_carlo_error=error)
 
 
 def doubts(prediction: AbstractPrediction) -> list[Finding]:
@@ -155,22 +160,14 @@ def _at_all(values: Float[np.ndarray, "k m"], log_p: Float[np.ndarray, "n k"]) -
 
 
 def sampled(
-    table: LatentTable, y: Float[np.ndarray, "n d"], x: Float[np.ndarray, "n p"] | None, read: Reading, column: Column
-) -> Iterator[tuple[np.ndarray, Any]]:
-    """Of some rows after the other their places, and draws with what is read of the column there.
-
-    Of a column of levels only their probabilities and the error, so memory does not grow with rows times draws.
-    """
+    table: LatentTable, y: Float[np.ndarray, "n d"], x: Float[np.ndarray, "n p"] | None, read: Reading
+) -> Iterator[tuple[np.ndarray, Points]]:
+    """Of some rows after the other their places, draws with their weights, and what is read of the columns there."""
     cells = Cells.of(y)
     batch = clipped(Batch(cells.y, x, cells.observed, None, None))
     draws, key = WeightedDraws(DRAWS, read), jax.random.key(SEED)
     for places, (log_w, values, _) in tiles(draws, table.model, table.posterior, batch, key=key):
-        points = Points.of(log_w, values)
-        if column.levels:
-            found = prediction_of(column, points, exact=False)
-            yield places, (found.probabilities, found.monte_carlo_error)  # type: ignore[attr-defined]
-        else:
-            yield places, points
+        yield places, Points.of(log_w, values)
 
 
 def _log_posteriors(model: LatentModel, y: Float[np.ndarray, "n d"]) -> Iterator[Float[np.ndarray, "n k"]]:
