@@ -13,7 +13,6 @@ from scipy.special import logsumexp
 
 from tacit._device import compiled, placed
 from tacit._typing import Array, Key, Scalar
-from tacit.data.batch import Batch
 from tacit.data.encode import Rows
 from tacit.evaluation.result import Kind
 from tacit.models import FullNormalLatent, LatentModel, NormalLatent
@@ -83,10 +82,8 @@ def given_draws(table: LatentTable, rows: Rows, n_draws: int, seed: int) -> Give
 def _weighted(table: LatentTable, rows: Rows, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Log weights (n, s) and draws of z (n, s, ...)."""
     number = int(np.clip(_ALL // max(len(rows), 1), FEWEST, MOST))
-    cells = Cells.of(rows.y)
-    batch = Batch(cells.y, rows.x, cells.observed, None, None)
     of_row = WeightedDraws(number, Nothing(), keep_events=True)
-    log_w, _, z = drawn(of_row, table.model, table.posterior, batch, jax.random.key(seed))
+    log_w, _, z = drawn(of_row, table.model, table.posterior, table.batch(rows), jax.random.key(seed))
     return np.asarray(log_w, np.float64), np.asarray(z)
 
 

@@ -15,7 +15,7 @@ from tacit.evaluation.rows import AbstractOfRow, tiles
 from tacit.models import LatentModel
 from tacit.workflow.latent_points import best_events, encoded_values
 from tacit.workflow.latent_predict import SEED, OneColumn, prediction_of
-from tacit.workflow.latent_weights import DRAWS, Moments, Points, Several, WeightedDraws, clipped
+from tacit.workflow.latent_weights import DRAWS, Moments, Points, Several, WeightedDraws
 
 if TYPE_CHECKING:
     from tacit.workflow.latent_table import LatentTable
@@ -60,11 +60,10 @@ def _listed(table: LatentTable, rows: Rows) -> Float[np.ndarray, "n d"]:
 def _sampled(table: LatentTable, rows: Rows) -> Float[np.ndarray, "n d"]:
     names = _medians(table)  # all of them, whatever is missing here: one program serves every call
     read = Several((Moments(), *(OneColumn.of(table, name) for name in names)))
-    batch, key = clipped(table.batch(rows)), jax.random.key(SEED)
+    of_row, key = MeansAndDraws(WeightedDraws(DRAWS, read)), jax.random.key(SEED)
     filled = rows.y.copy()
-    for places, (means, log_w, read_of) in tiles(
-        MeansAndDraws(WeightedDraws(DRAWS, read)), table.model, table.posterior, batch, key=key
-    ):
+    found = tiles(of_row, table.model, table.posterior, table.batch(rows), key=key)
+    for places, (means, log_w, read_of) in found:
         y = rows.y[places]
         here = np.where(np.isnan(y), best_events(table.schema, means.astype(np.float64)), y)
         for name, values in zip(names, read_of, strict=True):

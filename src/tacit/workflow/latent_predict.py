@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -15,7 +16,6 @@ from scipy.special import expit, log_softmax, logsumexp
 from tacit._device import compiled
 from tacit._errors import UsageError
 from tacit._typing import Array
-from tacit.data.batch import Batch
 from tacit.data.column import Column
 from tacit.data.encode import Rows
 from tacit.data.findings import Finding
@@ -36,7 +36,7 @@ from tacit.models import LatentModel
 from tacit.workflow import latent_density
 from tacit.workflow.latent_grey import no_distribution
 from tacit.workflow.latent_rows import Cells
-from tacit.workflow.latent_weights import DRAWS, Points, Reading, WeightedDraws, clipped
+from tacit.workflow.latent_weights import DRAWS, Points, Reading, WeightedDraws
 
 if TYPE_CHECKING:
     from tacit.workflow.latent_table import LatentTable
@@ -111,10 +111,11 @@ def predict(table: LatentTable, rows: Rows, target: str) -> AbstractPrediction:
     table.check_independent("predict")
     y = rows.y.copy()
     y[:, list(schema.layout.places(target))] = np.nan
+    rows = replace(rows, y=y)
     read, column = OneColumn.of(table, target), schema[target]
     if table.exact:
-        return prediction_of(column, listed(table, y, read), exact=True)
-    found = sampled(table, y, rows.x, read)
+        return prediction_of(column, listed(table, rows, read), exact=True)
+    found = sampled(table, rows, read)
     if not column.levels:
         order, points = zip(*found, strict=True)
         return prediction_of(column, Points.joined(points), exact=False)[np.argsort(np.concatenate(order))]
@@ -147,26 +148,22 @@ def doubts(prediction: AbstractPrediction) -> list[Finding]:
     return [Finding("warning", "few-draws", message, mend=mend)]
 
 
-def listed(table: LatentTable, y: Float[np.ndarray, "n d"], read: Reading) -> Points:
+def listed(table: LatentTable, rows: Rows, read: Reading) -> Points:
     """All states with their exact probabilities given the present cells, and what is read of the columns there."""
     with jax.enable_x64(True):
         exact = latent_density.double(table.model)
         values = np.asarray(_at_states(exact, read))
-    return Points.joined([Points.of(log_p, _at_all(values, log_p)) for log_p in _log_posteriors(table.model, y)])
+    return Points.joined([Points.of(log_p, _at_all(values, log_p)) for log_p in _log_posteriors(table.model, rows.y)])
 
 
 def _at_all(values: Float[np.ndarray, "k m"], log_p: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k m"]:
     return np.broadcast_to(values, (*log_p.shape, values.shape[1]))
 
 
-def sampled(
-    table: LatentTable, y: Float[np.ndarray, "n d"], x: Float[np.ndarray, "n p"] | None, read: Reading
-) -> Iterator[tuple[np.ndarray, Points]]:
+def sampled(table: LatentTable, rows: Rows, read: Reading) -> Iterator[tuple[np.ndarray, Points]]:
     """Of some rows after the other their places, draws with their weights, and what is read of the columns there."""
-    cells = Cells.of(y)
-    batch = clipped(Batch(cells.y, x, cells.observed, None, None))
     draws, key = WeightedDraws(DRAWS, read), jax.random.key(SEED)
-    for places, (log_w, values, _) in tiles(draws, table.model, table.posterior, batch, key=key):
+    for places, (log_w, values, _) in tiles(draws, table.model, table.posterior, table.batch(rows), key=key):
         yield places, Points.of(log_w, values)
 
 

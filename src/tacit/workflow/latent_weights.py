@@ -149,9 +149,4 @@ class Points(NamedTuple):
 
 def drawn(of_row: AbstractOfRow, model: LatentModel, posterior: Any, batch: Batch, key: Key) -> Any:
     """`of_row` of every row by draws that depend on `key` and on what the row holds, in single precision."""
-    return over_rows(of_row, model, posterior, clipped(batch), key=key)
-
-
-def clipped(batch: Batch) -> Batch:
-    """The rows with cells beyond what single precision holds at its ends."""
-    return batch._replace(y=np.clip(batch.y, -FAR, FAR))
+    return over_rows(of_row, model, posterior, batch._replace(y=np.clip(batch.y, -FAR, FAR)), key=key)
