@@ -105,6 +105,16 @@ def test_impute_fills_only_the_holes(run: Any, model: Path, holes: Path) -> None
             assert new == old if old not in (None, "") else new not in (None, "")
 
 
+def test_impute_says_which_missing_cells_it_leaves(run: Any, model: Path, holes: Path, tmp_path: Path) -> None:
+    wide = tmp_path / "wide.csv"
+    first, *lines = holes.read_text().splitlines()
+    wide.write_text("\n".join([f"{first},remark", *(f"{line}," for line in lines)]) + "\n")
+    found = run("impute", model, wide)
+    assert "missing cells of remark stay as they are" in found.stderr
+    assert "stay as they are" not in run("impute", model, holes).stderr
+    assert set(read(found.stdout)["remark"]) == {None}
+
+
 def test_impute_draws_stack_tables(run: Any, model: Path, holes: Path) -> None:
     found = read(run("impute", model, holes, "--draws", 2).stdout)
     assert found["draw"] == [1, 1, 1, 1, 2, 2, 2, 2]

@@ -6,8 +6,10 @@ import click
 
 from tacit.cli import options
 from tacit.cli.conditional_answers import load_joint
+from tacit.cli.failures import note
 from tacit.cli.latent_answers import note_estimate
 from tacit.cli.tables import check_outputs, free_name, read_rows, write_result
+from tacit.report.words import few
 
 
 @click.command("impute")
@@ -41,4 +43,7 @@ def command(model: str, rows: str, draws: int | None, seed: int, output: str, fo
         complete = complete.add_column(0, free_name("draw", table.names), number)
     columns = {name: complete.column(name).combine_chunks() for name in complete.column_names}
     holes = sum(table.column(name).null_count for name in fitted.schema.names if name in table.names)
+    left = [name for name in table.names if name not in fitted.schema.names and table.column(name).null_count]
+    if left:
+        note(f"missing cells of {few(left)} stay as they are: columns that the model does not have")
     write_result("impute", columns, output, force=force, as_json=as_json, cells_filled=holes)
