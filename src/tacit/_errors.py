@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 
@@ -13,6 +14,18 @@ def shown(value: Any, most: int = 60) -> str:
     """
     text = repr(value)
     return text if len(text) <= most else f"{text[:most]}..."
+
+
+def few(names: Sequence[str], most: int = 4) -> str:
+    """Names in a row, the rest counted.
+
+    >>> few(["a", "b", "c"], 2), few(["a", "b"])
+    ('a, b and 1 more', 'a and b')
+    """
+    shown, rest = list(names[:most]), len(names) - most
+    if rest > 0:
+        return f"{', '.join(shown)} and {rest} more"
+    return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)
 
 
 class TacitError(Exception):

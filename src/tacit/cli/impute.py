@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+from tacit._errors import few
 from tacit.cli import options
 from tacit.cli.conditional_answers import load_joint
 from tacit.cli.failures import note
 from tacit.cli.latent_answers import note_estimate
 from tacit.cli.tables import check_outputs, free_name, read_rows, write_result
-from tacit.report.words import few
 
 
 @click.command("impute")

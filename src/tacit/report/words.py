@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tacit._errors import few
 from tacit.plots import figure, finite
 from tacit.report.numerals import number, with_error
 from tacit.report.record import Record, Warned
@@ -88,18 +89,6 @@ def gathered(warnings: Sequence[Warned], most: int = 3) -> list[tuple[Warned, st
             names = [str(one["column"]) for one, of in zip(warnings, kinds, strict=True) if of == kind]
             told.append((warning, few(names[1:])))
     return told
-
-
-def few(names: Sequence[str], most: int = 4) -> str:
-    """Names in a row, the rest counted.
-
-    >>> few(["a", "b", "c"], 2), few(["a", "b"])
-    ('a, b and 1 more', 'a and b')
-    """
-    shown, rest = list(names[:most]), len(names) - most
-    if rest > 0:
-        return f"{', '.join(shown)} and {rest} more"
-    return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)
 
 
 def _fitted(record: Record) -> str:
