@@ -11,7 +11,8 @@ import pytest
 import scipy.stats
 
 from tacit.distributions import DiagonalNormal, LowRankNormal, MultivariateNormal, kl_divergence
-from tacit.models.linear_gaussian import LinearEncoder, LinearGaussianModel
+from tacit.models.linear_gaussian import LinearEncoder, LinearGaussianModel, WhitenedEncoder
+from tacit.networks import partition
 
 D, M = 5, 2
 PATTERNS = [[1, 1, 1, 1, 1], [1, 0, 1, 0, 1], [0, 0, 0, 1, 0], [0, 0, 0, 0, 0]]
@@ -92,6 +93,24 @@ def test_the_exact_encoder_is_the_posterior_of_every_row() -> None:
         q, exact = encoder((jnp.asarray(y), None)), model.posterior(jnp.asarray(y))
         np.testing.assert_allclose(q.loc, exact.loc, atol=1e-12)
         np.testing.assert_allclose(q.covariance, exact.covariance, atol=1e-12)
+
+
+def test_an_encoder_of_whitened_columns_says_what_the_plain_one_of_other_weights_says() -> None:
+    rng = np.random.default_rng(4)
+    rows = rng.normal(size=(40, D)) @ rng.normal(size=(D, D))
+    rows[:, 1] = 3 * rows[:, 0]  # a direction in which nothing varies
+    weight = rng.random(40)
+    plain = LinearEncoder.exact(LinearGaussianModel.of(*jax.tree.leaves(family(False))))
+    whitened = WhitenedEncoder.of(plain, rows, weight)
+    r = np.asarray(whitened.whitener.value)
+    spread = r @ np.cov(rows.T, aweights=weight, ddof=0) @ r.T
+    np.testing.assert_allclose(spread, np.diag([0.0, *np.ones(D - 1)]), atol=1e-3)
+    trained, _ = partition(whitened)
+    assert trained.whitener.value is None
+    own = LinearEncoder(plain.weight @ r, plain.bias, plain.spread)
+    q, same = (encoder((jnp.asarray(rows[0]), None)) for encoder in (whitened, own))
+    np.testing.assert_allclose(q.loc, same.loc, rtol=1e-10)
+    np.testing.assert_array_equal(q.raw, same.raw)
 
 
 def test_divergences_of_normals_are_those_of_many_draws() -> None:

@@ -173,6 +173,10 @@ def test_arrays_by_place() -> None:
     assert_allclose(filled[10:], X[10:])
     assert not np.isnan(filled).any()
     assert drawn.shape == (7, 3)
+    X[5, 2] = np.nan
+    with pytest.warns(TacitWarning, match="missing cells of x2 stay as they are"):
+        left = model.impute(X)
+    assert np.isnan(left).sum() == 1
     assert np.isnan(drawn[:, 2]).all()  # constant: not modelled
     with pytest.raises(ValueError, match="2 features, but Mixture is expecting 3"):
         model.score_samples(X[:, :2])

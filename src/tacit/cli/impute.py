@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from tacit._errors import few
 from tacit.cli import options
 from tacit.cli.conditional_answers import load_joint
 from tacit.cli.failures import note
@@ -26,7 +25,7 @@ def command(model: str, rows: str, draws: int | None, seed: int, output: str, fo
     """
     import pyarrow as pa
 
-    from tacit.workflow.filling import filled
+    from tacit.workflow.filling import filled, left_missing
 
     check_outputs(output, force=force)
     fitted = load_joint(
@@ -43,7 +42,6 @@ def command(model: str, rows: str, draws: int | None, seed: int, output: str, fo
         complete = complete.add_column(0, free_name("draw", table.names), number)
     columns = {name: complete.column(name).combine_chunks() for name in complete.column_names}
     holes = sum(table.column(name).null_count for name in fitted.schema.names if name in table.names)
-    left = [name for name in table.names if name not in fitted.schema.names and table.column(name).null_count]
-    if left:
-        note(f"missing cells of {few(left)} stay as they are: columns that the model does not have")
+    if left := left_missing(fitted, table):
+        note(left)
     write_result("impute", columns, output, force=force, as_json=as_json, cells_filled=holes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from tacit._errors import TacitWarning, UsageError
+from tacit._errors import TacitWarning
 from tacit.data.encode import Rows, encode
 from tacit.data.schema import Schema
 from tacit.data.table import Table
@@ -20,10 +19,9 @@ from tacit.distributions.predictive import AbstractNumericPrediction, AbstractPr
 from tacit.estimators import _tables
 from tacit.estimators._checks import check_rate, numeric
 from tacit.estimators._condition import ConditionedMixture
-from tacit.estimators._random import seed_of
+from tacit.estimators._imputing import imputed
 from tacit.estimators._roles import roles
 from tacit.workflow import anomalies as odd
-from tacit.workflow.filling import filled
 from tacit.workflow.table_mixture import TableMixture
 
 
@@ -91,12 +89,7 @@ class TableAnswers:
         """
         table = self._table(X)
         rows = self._encoded(table, require="any")
-        if draws is None:
-            return self._filled(X, table, self.model_.impute(rows))
-        if not isinstance(draws, Integral) or draws < 1:
-            raise UsageError(f"{draws} draws.", where="draws", mend="Ask for one or more.")
-        events = self.model_.draw(rows, draws, seed_of(random_state))
-        return [self._filled(X, table, events[:, s]) for s in range(draws)]
+        return imputed(self.model_, X, table, rows, draws, random_state)
 
     def anomaly_pvalues(self, X: Any) -> Float[np.ndarray, " n"]:
         """Probability (n,) of a lower density among rows of the model with the same cells present.
@@ -133,11 +126,6 @@ class TableAnswers:
             if finding.code in ("unseen-level", "far-off"):
                 warnings.warn(str(finding), TacitWarning, stacklevel=4)
         return rows
-
-    def _filled(self, X: Any, table: Table, y: np.ndarray) -> Any:
-        whole = filled(self.model_, table, y)
-        index = getattr(X, "index", None) if _tables.kind_of(X) == "pandas" else None
-        return _tables.as_kind(whole, _tables.kind_of(X), names=table.names, index=index)
 
 
 class ComponentAnswers(TableAnswers):

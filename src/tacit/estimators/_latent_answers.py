@@ -21,6 +21,7 @@ from tacit.data.schema import Schema
 from tacit.data.table import Table
 from tacit.estimators import _tables
 from tacit.estimators._checks import check_code
+from tacit.estimators._imputing import imputed
 from tacit.estimators._latent_condition import ConditionedLatent
 from tacit.estimators._latent_covariates import encoded, with_covariates
 from tacit.estimators._latent_predict import LatentPredictions
@@ -28,7 +29,6 @@ from tacit.estimators._random import seed_of
 from tacit.estimators._roles import roles
 from tacit.evaluation.pareto import LEAST
 from tacit.evaluation.result import Result
-from tacit.workflow.filling import filled
 from tacit.workflow.latent_cost import Cost, between_bounds, cost
 from tacit.workflow.latent_figures import judge_latent
 from tacit.workflow.latent_points import best_columns
@@ -191,12 +191,7 @@ class LatentAnswers(LatentPredictions, abc.ABC):
         """
         table = self._table(X)
         rows = self._encoded(table, covariates, "any")
-        if draws is None:
-            return self._filled(X, table, self.model_.impute(rows))
-        if not isinstance(draws, Integral) or draws < 1:
-            raise UsageError(f"{draws} draws.", where="draws", mend="Ask for one or more.")
-        events = self.model_.draw(rows, int(draws), seed_of(random_state))
-        return [self._filled(X, table, events[:, s]) for s in range(draws)]
+        return imputed(self.model_, X, table, rows, draws, random_state)
 
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
         """Write a model file, which `tacit.load` and the command line read; it holds no rows.
@@ -235,8 +230,3 @@ class LatentAnswers(LatentPredictions, abc.ABC):
             if finding.code in ("unseen-level", "far-off"):
                 warnings.warn(str(finding), TacitWarning, stacklevel=4)
         return with_covariates(self.model_, self._covariate_names, rows, covariates)
-
-    def _filled(self, X: Any, table: Table, y: np.ndarray) -> Any:
-        whole = filled(self.model_, table, y)
-        index = getattr(X, "index", None) if _tables.kind_of(X) == "pandas" else None
-        return _tables.as_kind(whole, _tables.kind_of(X), names=table.names, index=index)

@@ -52,15 +52,16 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
         noise: "isotropic", one s (probabilistic PCA), or "diagonal", one for each column (factor analysis).
         inference: "em", closed E- and M-steps (parameter-expanded, so they are few); "local", variational parameters
             of every row; "amortised", `phi_steps` steps of an encoder, then one of the model; "joint", both at once.
-        n_init: starts of EM with diagonal noise, of which the best is kept, as factor analysis has local optima; with
-            isotropic noise there is one.
+        n_init: starts with diagonal noise, of which the best is kept, as factor analysis has local optima: of "em",
+            and of "joint" without draws. With isotropic noise there is one optimum.
         standardise: fit columns divided by their standard deviations, so that isotropic noise is the same share of
             each; else it is the same in the units of the data. Makes no difference to diagonal noise.
         n_mc_samples: draws of z a row and step, for inference other than "em"; None takes the expectations exactly.
         phi_steps: see `inference`.
         learning_rate: of Adam, falling along half a cosine, for inference other than "em".
-        max_iter: most steps of EM (10,000), or epochs (2,000; "amortised" 4,000), where None.
-        tol: EM stops where 32 steps together gain less than this, nats a row.
+        max_iter: most steps of EM (10,000), or epochs (2,000; "amortised" 4,000), where None. Of "joint" 4,000: without
+            draws a quarter are of Adam, and at most the rest of L-BFGS, which ends at a maximum.
+        tol: EM and L-BFGS stop where 32 steps together gain less than this, nats a row.
         types: "real" or "positive" by column name, or "id" for columns that are left out.
         holdout: share of the rows that is kept out of the fit to judge it in `fitted_.figures`; the kept model is then
             refitted to all rows.
@@ -116,7 +117,7 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
         phi_steps: int = 1,
         learning_rate: float = 0.02,
         max_iter: int | None = None,
-        tol: float = 1e-6,
+        tol: float = 1e-7,
         types: Mapping[str, str] | None = None,
         holdout: float = 0.0,
         random_state: Any = None,

@@ -137,8 +137,9 @@ def fit_linear(
     """
     procedure = LinearEM(floor)
     tiles = _tiles(data)
+    real = jnp.result_type(float)  # said, so that no number is weakly typed and the first cycles need no other program
+    model, reach = jax.tree.map(lambda a: jnp.asarray(a, real), (model, FIRST_REACH))
     state = procedure.init(jax.random.key(0), model, None, jax.tree.map(lambda a: a[0], tiles))
-    reach = jnp.asarray(FIRST_REACH)
     bounds = np.zeros(0)
     converged = False
     while len(bounds) < max_steps and not converged:

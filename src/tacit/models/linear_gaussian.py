@@ -7,11 +7,15 @@ from typing import Any, Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float
 
 from tacit._typing import Array, Key, Scalar
 from tacit.distributions import AbstractDistribution, DiagonalNormal, LowRankNormal, MultivariateNormal
 from tacit.models.latent import AbstractConditional, LatentModel
+from tacit.networks import Fixed
+
+LEAST_VARIANCE = 1e-12  # of a direction that is whitened, as a share of the largest
 
 
 class StandardNormal(AbstractConditional):
@@ -63,6 +67,35 @@ class LinearEncoder(AbstractConditional):
     def __call__(self, context: Any) -> AbstractDistribution:
         loc = self.weight @ context[0] + self.bias
         return MultivariateNormal(loc, self.spread) if self.spread.ndim > 1 else DiagonalNormal(loc, self.spread)
+
+
+class WhitenedEncoder(AbstractConditional):
+    """An encoder that reads `R y`, columns without correlation and of unit variance, in place of y.
+
+    An affine encoder can say the same of either; but steps along the gradient are of one size in all directions of
+    `R y`, where those of y may differ as the condition number of its covariance. `whitener` is R (d, d).
+    """
+
+    encoder: AbstractConditional
+    whitener: Fixed
+
+    @classmethod
+    def of(cls, encoder: AbstractConditional, y: Float[np.ndarray, "n d"], weight: Float[np.ndarray, " n"]) -> Self:
+        """R is that of these rows: `R cov(y) R' = I`, but for directions in which they do not vary.
+
+        >>> y = np.random.default_rng(0).normal(size=(50, 2)) @ [[1.0, 3.0], [0.0, 0.1]]
+        >>> R = WhitenedEncoder.of(LinearEncoder.zeros(2, 1), y, np.ones(50)).whitener.value
+        >>> bool(np.allclose(R @ np.cov(y.T, bias=True) @ R.T, np.eye(2), atol=1e-4))
+        True
+        """
+        variances, directions = np.linalg.eigh(np.cov(y.T, aweights=weight, ddof=0).reshape(y.shape[1], -1))
+        least = max(variances[-1] * LEAST_VARIANCE, np.finfo(float).tiny)
+        return cls(encoder, Fixed(jnp.asarray((directions / np.sqrt(np.maximum(variances, least))).T)))
+
+    def __call__(self, context: Any) -> AbstractDistribution:
+        y, *others = context
+        q: AbstractDistribution = self.encoder((self.whitener.value @ y, *others))
+        return q
 
 
 class LinearGaussianModel(LatentModel):

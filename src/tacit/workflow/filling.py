@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tacit._errors import few
 from tacit.data.column import CONTINUOUS
 from tacit.data.schema import Schema
 from tacit.data.table import Table
@@ -38,6 +39,12 @@ def filled(model: Decodes, table: Table, y: np.ndarray) -> pa.Table:
         for name in table.names
     ]
     return pa.table(columns, names=list(table.names))
+
+
+def left_missing(model: Decodes, table: Table) -> str | None:
+    """Which missing cells `filled` leaves, in a sentence: those of columns that the model does not have."""
+    left = [name for name in table.names if name not in model.schema.names and table.column(name).null_count]
+    return f"missing cells of {few(left)} stay as they are: columns that the model does not have" if left else None
 
 
 def with_given(model: TableMixture, columns: dict[str, np.ndarray], given: Mapping[str, Any]) -> dict[str, np.ndarray]:

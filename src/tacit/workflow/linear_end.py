@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,41 +16,94 @@ from tacit._typing import Array, Scalar
 from tacit.data.batch import Batch
 from tacit.gradients import Memory
 from tacit.gradients.cubature import Cubature
+from tacit.inference.fit import Progress, quiet
 from tacit.inference.joint import Joint
 from tacit.inference.optimizers import Descent
 from tacit.models.linear_gaussian import LinearGaussianModel
 from tacit.models.local import PerRow
+from tacit.networks import partition
 from tacit.objectives import ELBO
 
-STEPS, PAIRS = 32, 5  # of L-BFGS, and how many past ones it remembers
+AHEAD = 32  # steps of L-BFGS between two looks, and of a look ahead
+MANY_PAIRS, FEW_PAIRS = 100, 5  # past steps that it remembers: to end at the maximum, and only to look ahead
+NUMBERS = 50_000_000  # most that are remembered
 TILE = 4096  # rows at once
 
 
-@compiled
-def bound_and_gain(
-    model: LinearGaussianModel, posterior: Any, data: Batch, floor: Float[Array, " s"]
-) -> tuple[Scalar, Scalar]:
-    """The mean ELBO of the rows with the q of a training, and what 32 steps of L-BFGS in all parameters add to it.
+class End(NamedTuple):
+    """Where a climb came to: model and posterior, and the mean bound before every step and after the last."""
 
-    They know no learning rate: only at a maximum they gain nothing. `floor` is the least noise variance, one or (d,).
+    model: LinearGaussianModel
+    posterior: Any
+    bounds: Float[np.ndarray, " t"]
+    gain: float  # of the last steps tried, 32 or fewer: infinite where they were not finite
+
+
+def climb(
+    model: LinearGaussianModel,
+    posterior: Any,
+    data: Batch,
+    floor: Float[Array, " s"],
+    *,
+    most: int,
+    tolerance: float,
+    pairs: int = MANY_PAIRS,
+    progress: Progress = quiet,
+) -> End:
+    """L-BFGS until 32 steps together gain less than `tolerance`, nats a row; at most `most` steps.
+
+    The bound is the mean ELBO of the rows, without draws. The steps know no learning rate: only at a maximum they
+    gain nothing. `floor` is the least noise variance, one or (d,). Source: Liu and Nocedal 1989.
     """
-    trained, fixed = eqx.partition((model, posterior), eqx.is_inexact_array)
-    solver = optax.lbfgs(memory_size=PAIRS)
+    trained, fixed = partition((model, posterior))
+    size = sum(leaf.size for leaf in jax.tree.leaves(trained))
+    pairs = max(FEW_PAIRS, min(pairs, NUMBERS // max(2 * size, 1)))
+    state = optax.lbfgs(memory_size=pairs).init(trained)
+    trained, state = jax.tree.map(lambda a: jnp.asarray(a, a.dtype), (trained, state))  # none weakly typed: one program
+    bounds, gain = np.zeros(0), np.inf
+    for done in range(0, most, AHEAD):
+        steps = min(AHEAD, most - done)
+        moved, state, seen = _steps(trained, fixed, state, data, floor, jnp.asarray(steps), pairs)
+        seen = np.asarray(seen)[: steps + 1]
+        gain = float(seen[-1] - seen[0])
+        bounds = bounds if done else seen[:1]
+        if not gain > 0:  # nothing is to be had any more, but for rounding
+            break
+        trained, bounds = moved, np.append(bounds, seen[1:])
+        gain = float(bounds[-1] - bounds[-min(AHEAD + 1, len(bounds))])
+        progress("to the maximum", done + steps, most)
+        if gain < tolerance:
+            break
+    model, posterior = eqx.combine(trained, fixed)
+    return End(held(model, floor), posterior, bounds, np.inf if np.isnan(gain) else max(gain, 0.0))
+
+
+@compiled
+def _steps(
+    trained: Any, fixed: Any, state: Any, data: Batch, floor: Float[Array, " s"], steps: Array, pairs: int
+) -> tuple[Any, Any, Float[Array, " t"]]:
+    """Some steps, the solver's state after them, and the bounds before each of them and after the last."""
+    solver = optax.lbfgs(memory_size=pairs)
 
     def loss(trained: Any) -> Scalar:
         model, posterior = eqx.combine(trained, fixed)
-        decoder: Any = model.likelihood
-        scale = jnp.maximum(decoder.log_scale, 0.5 * jnp.log(floor))
-        return -_bound(LinearGaussianModel.of(decoder.weight, decoder.bias, scale), posterior, data)
+        return -_bound(held(model, floor), posterior, data)
 
-    def step(_: Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
-        trained, state = carry
+    def step(i: Array, carry: tuple[Any, Any, Array]) -> tuple[Any, Any, Array]:
+        trained, state, seen = carry
         value, slope = optax.value_and_grad_from_state(loss)(trained, state=state)
         change, state = solver.update(slope, state, trained, value=value, grad=slope, value_fn=loss)
-        return optax.apply_updates(trained, change), state
+        return optax.apply_updates(trained, change), state, seen.at[i].set(-value)
 
-    better, _ = jax.lax.fori_loop(0, STEPS, step, (trained, solver.init(trained)))
-    return -loss(trained), loss(trained) - loss(better)
+    trained, state, seen = jax.lax.fori_loop(0, steps, step, (trained, state, jnp.zeros(AHEAD + 1)))
+    return trained, state, seen.at[steps].set(-loss(trained))
+
+
+def held(model: LinearGaussianModel, floor: Float[Array, " s"]) -> LinearGaussianModel:
+    """The model with its noise at or above the floor."""
+    decoder: Any = model.likelihood
+    scale = jnp.maximum(decoder.log_scale, 0.5 * jnp.log(floor))
+    return LinearGaussianModel.of(decoder.weight, decoder.bias, scale)
 
 
 def _bound(model: LinearGaussianModel, posterior: Any, data: Batch) -> Scalar:

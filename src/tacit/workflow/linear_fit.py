@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +14,14 @@ from jaxtyping import Float
 
 from tacit._device import placed
 from tacit._errors import DataError, UsageError
+from tacit._typing import Key
 from tacit.data.batch import Batch
 from tacit.data.encode import Rows
 from tacit.data.schema import Schema
 from tacit.data.split import holdout as hold_out
 from tacit.distributions import MultivariateNormal
 from tacit.evaluation.result import Result, mean_result, paired_difference
-from tacit.gradients import Pathwise
+from tacit.gradients import StickingTheLanding
 from tacit.gradients.cubature import Cubature
 from tacit.inference.amortised import Amortised
 from tacit.inference.fit import Progress, quiet
@@ -29,13 +30,13 @@ from tacit.inference.linear_em import fit_linear
 from tacit.inference.local import Local
 from tacit.inference.optimizers import Descent
 from tacit.models import Constant
-from tacit.models.linear_gaussian import LinearEncoder, LinearGaussianModel
+from tacit.models.linear_gaussian import LinearEncoder, LinearGaussianModel, WhitenedEncoder
 from tacit.models.local import PerRow
 from tacit.training import train
 from tacit.workflow.anomalies import calibrate, pvalues
 from tacit.workflow.latent_job import INDEPENDENT, independent
 from tacit.workflow.latent_rows import Cells
-from tacit.workflow.linear_end import bound_and_gain
+from tacit.workflow.linear_end import AHEAD, FEW_PAIRS, MANY_PAIRS, climb, held
 from tacit.workflow.linear_table import LinearTable
 
 Noise = Literal["isotropic", "diagonal"]
@@ -43,7 +44,7 @@ Inference = Literal["em", "local", "amortised", "joint"]
 NAME = "linear-gaussian"
 SETTLED = 1e-4  # nats a row that exact steps from the end of a training may still gain in a fit called converged
 SETTLED_BY_DRAWS = 1e-3  # the same where z was drawn: the last steps still move about the maximum
-STEPS = {"em": 10_000, "local": 2000, "amortised": 4000, "joint": 2000}  # where none are asked for
+STEPS = {"em": 10_000, "local": 2000, "amortised": 4000, "joint": 4000}  # where none are asked for
 ROWS = 256  # of a batch, where z is sampled
 
 
@@ -54,13 +55,13 @@ class LinearJob:
     n_latents: int = 1
     noise: Noise = "isotropic"
     inference: Inference = "em"
-    n_init: int = 5  # starts of EM with diagonal noise; with isotropic noise all end in one optimum
+    n_init: int = 5  # starts of what ends at a maximum, with diagonal noise; with isotropic noise there is one
     standardise: bool = True
     n_mc_samples: int | None = None
     phi_steps: int = 1
     learning_rate: float = 0.02
     max_iter: int | None = None
-    tol: float = 1e-6
+    tol: float = 1e-7
     holdout: float = 0.0
     refit: bool = True
     seed: int = 0
@@ -76,8 +77,13 @@ class LinearJob:
             raise UsageError("EM draws nothing.", where="n_mc_samples", mend="Leave it out, or use another inference.")
 
     @property
+    def to_the_end(self) -> bool:
+        """Whether the procedure ends at a maximum: EM, and joint training without draws."""
+        return self.inference == "em" or (self.inference == "joint" and self.n_mc_samples is None)
+
+    @property
     def steps(self) -> int:
-        """Steps of EM, or epochs of a training."""
+        """Steps of EM, or epochs of a training and the steps of L-BFGS after it."""
         return STEPS[self.inference] if self.max_iter is None else self.max_iter
 
 
@@ -96,7 +102,7 @@ class LinearFitted:
     differences: tuple[Result, ...]
     refitted: bool
     seconds: float
-    starts: tuple[float, ...] = ()  # of EM: the log-likelihood that each came to, nats a row
+    starts: tuple[float, ...] = ()  # the bound that each came to, nats a row, where they end at a maximum
 
     @property
     def gap(self) -> float:
@@ -181,58 +187,83 @@ def _units(schema: Schema, rows: Rows, standardise: bool) -> tuple[np.ndarray, n
     return mean, np.sqrt(np.mean((spread * user) ** 2)) / user
 
 
-def _improve(
-    data: Batch, job: LinearJob, floor: np.ndarray, progress: Progress
-) -> tuple[LinearGaussianModel, np.ndarray, float | None, str, tuple[float, ...]]:
+class _Improved(NamedTuple):
     """The fitted model in standardised units, the mean bound of every step, that at the end, and how it ended.
 
-    The bound at the end is without noise; None stands for log p itself. Last come the bounds that the starts of EM
-    ended with: of them the best is kept.
+    The bound at the end is without noise; None stands for log p itself. `starts` are the bounds that all
+    starts ended with: of them the best is kept.
     """
-    n, d = data.y.shape
-    key_model, key_train = jax.random.split(jax.random.key(job.seed))
+
+    model: LinearGaussianModel
+    bounds: Float[np.ndarray, " t"]
+    bound: float | None
+    status: str
+    starts: tuple[float, ...] = ()
+
+
+def _improve(data: Batch, job: LinearJob, floor: np.ndarray, progress: Progress) -> _Improved:
+    """By the procedure that was asked for; no noise variance is below its floor."""
     isotropic = job.noise == "isotropic"
-    least = np.mean(floor, keepdims=True) if isotropic else floor
-    model = LinearGaussianModel.start(key_model, d, job.n_latents, isotropic=isotropic)
-    if job.inference == "em":
-        n_starts = 1 if isotropic else job.n_init
-        fits = []
-        for i in range(n_starts):
+    floor = np.mean(floor, keepdims=True) if isotropic else floor
+    keys = jax.random.split(jax.random.key(job.seed))
+    n_starts = job.n_init if job.to_the_end and not isotropic else 1
+    found = []
+    for i in range(n_starts):
+        key = jax.random.fold_in(keys[0], i) if i else keys[0]
+        model = LinearGaussianModel.start(key, data.y.shape[1], job.n_latents, isotropic=isotropic)
+        if job.inference == "em":
             progress("EM", i, n_starts)
-            fits.append(fit_linear(model, data, floor=least, max_steps=job.steps, tolerance=job.tol))
-            key = jax.random.fold_in(key_model, i + 1)
-            model = LinearGaussianModel.start(key, d, job.n_latents, isotropic=isotropic)
-        progress("EM", n_starts, n_starts)
-        fit = max(fits, key=lambda one: one.bounds[-1])
-        status = "converged" if fit.converged else "ran out of steps"
-        return fit.model, fit.bounds, None, status, tuple(one.bounds[-1] for one in fits)
+            fit = fit_linear(model, data, floor=floor, max_steps=job.steps, tolerance=job.tol)
+            found.append(_Improved(fit.model, fit.bounds, None, _status(fit.converged)))
+        else:
+            found.append(_by_gradient(model, data, job, floor, keys[1], progress))
+    progress("the best of the starts", n_starts, n_starts)
+    best = max(found, key=lambda one: one.bounds[-1])
+    return best._replace(starts=tuple(one.bounds[-1] for one in found) if job.to_the_end else ())
+
+
+def _by_gradient(
+    model: LinearGaussianModel, data: Batch, job: LinearJob, floor: np.ndarray, key: Key, progress: Progress
+) -> _Improved:
+    """By steps of Adam; joint training without draws goes on from their end to the maximum, by L-BFGS."""
+    n = len(data.y)
     batch = n if job.n_mc_samples is None else min(ROWS, n)
-    steps = float(job.steps * -(-n // batch))
+    epochs = max(job.steps // 4, 1) if job.to_the_end else job.steps
     posterior, procedure = _procedure(job, data)
-    of_model, of_q = (Descent(job.learning_rate, decay_steps=share) for share in _steps_of_parts(job, steps))
+    of_model, of_q = (Descent(job.learning_rate, decay_steps=s) for s in _steps_of_parts(job, epochs * -(-n // batch)))
     trained = train(
         model,
         posterior,
         data,
-        key=key_train,
-        gradient=Cubature() if job.n_mc_samples is None else Pathwise(),
+        key=key,
+        gradient=Cubature() if job.n_mc_samples is None else StickingTheLanding(),
         num_samples=job.n_mc_samples or 1,
         optimizer=(of_model, of_q),
         procedure=procedure,
         batch_size=batch,
-        max_epochs=job.steps,
+        max_epochs=epochs,
         progress=progress,
     )
     bounds = np.asarray(trained.training, float)
-    decoder = trained.model.likelihood
-    held = LinearGaussianModel.of(decoder.weight, decoder.bias, np.maximum(decoder.log_scale, 0.5 * np.log(least)))
-    end, posterior = jax.tree.map(jnp.asarray, (held, trained.posterior))
-    bound, gain = bound_and_gain(end, posterior, data, placed(least))
-    settled = gain < (SETTLED_BY_DRAWS if job.n_mc_samples else SETTLED)
-    return held, bounds, float(bound), "converged" if settled else "ran out of steps", ()
+    pair, least = jax.tree.map(jnp.asarray, (trained.model, trained.posterior)), placed(floor)
+    ahead = climb(
+        *(*pair, data, least),
+        most=max(job.steps - epochs, 1) if job.to_the_end else AHEAD,
+        tolerance=job.tol,
+        pairs=MANY_PAIRS if job.to_the_end else FEW_PAIRS,
+        progress=progress if job.to_the_end else quiet,
+    )
+    status = _status(ahead.gain < (SETTLED_BY_DRAWS if job.n_mc_samples else SETTLED))
+    if job.to_the_end:
+        return _Improved(ahead.model, np.append(bounds, ahead.bounds[1:]), float(ahead.bounds[-1]), status)
+    return _Improved(held(pair[0], least), bounds, float(ahead.bounds[0]), status)
 
 
-def _steps_of_parts(job: LinearJob, steps: float) -> tuple[float, float]:
+def _status(converged: bool) -> str:
+    return "converged" if converged else "ran out of steps"
+
+
+def _steps_of_parts(job: LinearJob, steps: int) -> tuple[float, float]:
     """How many of the steps are the model's, and how many those of q (of each row, where it has its own)."""
     if job.inference == "joint":
         return steps, steps
@@ -250,7 +281,7 @@ def _procedure(job: LinearJob, data: Batch) -> tuple[Any, Any]:
         return rows, partial(Local, phi_steps=job.phi_steps)
     encoder = LinearEncoder.zeros(d, job.n_latents)
     if job.inference == "joint":
-        return encoder, Joint
+        return WhitenedEncoder.of(encoder, data.y, data.weight), Joint
     return encoder, partial(Amortised, phi_steps=job.phi_steps)
 
 

@@ -113,7 +113,7 @@ def findings(fitted: LinearFitted) -> Iterator[Finding]:
     apart = max(fitted.starts, default=0.0) - min(fitted.starts, default=0.0)
     if apart > _NOTABLE_DIFFERENCE:
         more = 4 * len(fitted.starts)
-        message = f"{len(fitted.starts)} starts of EM ended up to {apart:.2g} nats a row apart; the best was kept."
+        message = f"{len(fitted.starts)} starts ended up to {apart:.2g} nats a row apart; the best was kept."
         yield Finding("note", "starts-differ", message, mend=f"Look further: n_init={more} (--set n_init={more}).")
     for gap in fitted.differences:
         least = _NORMAL_95 * (gap.standard_error or 0.0)
