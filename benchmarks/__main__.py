@@ -37,6 +37,7 @@ ALL = (
     "optimisers",
     "collapse",
     "covariance",
+    "noise_scale",
     "initial_weights",
     "compilation",
     "sklearn_checks",
