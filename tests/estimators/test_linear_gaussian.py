@@ -126,6 +126,33 @@ def test_joint_training_without_draws_ends_at_the_maximum_of_a_narrow_valley() -
     assert (np.diff(found.bounds_[1001:]) > -1e-9).all()  # L-BFGS never lowers the bound
 
 
+@pytest.mark.parametrize("noise", ["isotropic", "diagonal"])
+def test_units_and_bounds_of_joint_training(wine: np.ndarray, noise: str) -> None:
+    settings: dict[str, Any] = {"noise": noise, "inference": "joint", "n_init": 1, "random_state": 0}
+    found = LinearGaussian(2, **settings).fit(wine)
+    assert found.bounds_[-1] == found.bound_ == found.fitted_.starts[0]
+    assert -1e-10 < found.gap_ < 1e-6
+    scale = 10.0 ** np.arange(-3, 4)
+    other = LinearGaussian(2, standardise=noise == "isotropic", **settings).fit(wine * scale)
+    assert other.score(wine * scale) == pytest.approx(found.score(wine) - np.log(scale).sum(), abs=1e-6)
+    loose = LinearGaussian(2, tol=0.5, learning_rate=1e-6, max_iter=400, **settings).fit(wine)  # stops soon, as asked
+    assert loose.converged_
+    assert loose.n_iter_ < 400
+    with pytest.warns(ConvergenceWarning, match="after 1 steps; raise max_iter"):
+        LinearGaussian(2, max_iter=1, **settings).fit(wine)
+
+
+def test_columns_that_determine_each_other_stall_joint_training_which_says_so() -> None:
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(100, 2)) @ rng.normal(size=(2, 6))  # of rank 2: the noise goes to its floor
+    with pytest.warns(ConvergenceWarning, match="The fit (stalled|ran out of steps)"):
+        found = LinearGaussian(2, noise="diagonal", inference="joint", n_init=1, random_state=0).fit(X)
+    assert not found.converged_
+    exact = LinearGaussian(2, noise="diagonal", random_state=0).fit(X)
+    assert exact.converged_
+    assert exact.score(X) > found.score(X) + 0.01
+
+
 def test_the_best_of_several_starts_of_factor_analysis_is_kept_and_the_others_told() -> None:
     X = load_breast_cancer().data  # has two optima
     one, found = (LinearGaussian(3, noise="diagonal", n_init=n, random_state=0).fit(X) for n in (1, 5))

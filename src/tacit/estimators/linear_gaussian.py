@@ -72,8 +72,9 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
         mean_, noise_variance_: b (d,) and the variances of e (d,).
         bound_, gap_: mean ELBO of the training rows with the q of the fit, and how far it is below log p.
         bounds_: mean bound at every step, nats a row.
-        verdict_, converged_, n_iter_: how the fit ended; a training has converged where 32 steps of L-BFGS would add
-            less than 1e-4 nats a row to its bound (1e-3 where z was drawn).
+        verdict_, converged_, n_iter_: how the fit ended: "converged", of "em" and "joint" without draws by `tol`, else
+            where 32 steps of L-BFGS would add less than 1e-4 nats a row to the bound (1e-3 where z was drawn); "ran
+            out of steps"; or "stalled", where no step of "joint" gains though q is not yet the posterior.
         findings_: what a person should know; fitted_, record_: all that came of the fit, and as plain JSON values.
         model_, schema_: the density itself, and how columns are read; n_features_in_, feature_names_in_: of the table.
 
@@ -172,7 +173,8 @@ class LinearGaussian(TableAnswers, ClassNamePrefixFeaturesOutMixin, TransformerM
         shared = {"kind": kind, "names": list(table.names), "parameters": self._parameters(job.seed)}
         self._manifest = {**linear_manifest(fitted.model, self.record_), "estimator": shared}
         if not self.converged_:
-            message = f"The fit {self.verdict_} after {self.n_iter_} steps; raise max_iter."
+            mend = "use inference='em'" if self.verdict_ == "stalled" else "raise max_iter"
+            message = f"The fit {self.verdict_} after {self.n_iter_} steps; {mend}."
             warnings.warn(message, ConvergenceWarning, stacklevel=3)
         return self
 

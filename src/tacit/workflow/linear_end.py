@@ -36,7 +36,7 @@ class End(NamedTuple):
     model: LinearGaussianModel
     posterior: Any
     bounds: Float[np.ndarray, " t"]
-    gain: float  # of the last steps tried, 32 or fewer: infinite where they were not finite
+    gain: float  # of the last 32 steps tried, or fewer: infinite where they were not finite
 
 
 def climb(
@@ -50,32 +50,36 @@ def climb(
     pairs: int = MANY_PAIRS,
     progress: Progress = quiet,
 ) -> End:
-    """L-BFGS until 32 steps together gain less than `tolerance`, nats a row; at most `most` steps.
+    """L-BFGS until 32 steps gain no more than `tolerance`, nats a row, nor do 32 that remember nothing of the way.
 
-    The bound is the mean ELBO of the rows, without draws. The steps know no learning rate: only at a maximum they
-    gain nothing. `floor` is the least noise variance, one or (d,). Source: Liu and Nocedal 1989.
+    At most `most` steps. The bound is the mean ELBO of the rows, without draws. The steps know no learning rate: only
+    at a maximum they gain nothing. `floor` is the least noise variance, one or (d,). Source: Liu and Nocedal 1989.
     """
     trained, fixed = partition((model, posterior))
     size = sum(leaf.size for leaf in jax.tree.leaves(trained))
     pairs = max(FEW_PAIRS, min(pairs, NUMBERS // max(2 * size, 1)))
-    state = optax.lbfgs(memory_size=pairs).init(trained)
-    trained, state = jax.tree.map(lambda a: jnp.asarray(a, a.dtype), (trained, state))  # none weakly typed: one program
-    bounds, gain = np.zeros(0), np.inf
-    for done in range(0, most, AHEAD):
+    start = optax.lbfgs(memory_size=pairs).init(trained)
+    trained, start = jax.tree.map(lambda a: jnp.asarray(a, a.dtype), (trained, start))  # none weakly typed: one program
+    state, fresh, done = start, True, 0
+    _, _, seen = _steps(trained, fixed, start, data, floor, jnp.asarray(0), pairs)
+    bounds, gain = np.asarray(seen)[:1], np.inf
+    while done < most:
         steps = min(AHEAD, most - done)
         moved, state, seen = _steps(trained, fixed, state, data, floor, jnp.asarray(steps), pairs)
-        seen = np.asarray(seen)[: steps + 1]
-        gain = float(seen[-1] - seen[0])
-        bounds = bounds if done else seen[:1]
-        if not gain > 0:  # nothing is to be had any more, but for rounding
+        done += steps
+        gain = float(seen[steps] - seen[0])
+        if gain > 0:
+            trained, bounds = moved, np.append(bounds, np.asarray(seen)[1 : steps + 1])
+            gain = float(bounds[-1] - bounds[-min(AHEAD + 1, len(bounds))])
+        progress("to the maximum", done, most)
+        if gain > tolerance:
+            fresh = False
+        elif fresh:
             break
-        trained, bounds = moved, np.append(bounds, seen[1:])
-        gain = float(bounds[-1] - bounds[-min(AHEAD + 1, len(bounds))])
-        progress("to the maximum", done + steps, most)
-        if gain < tolerance:
-            break
+        else:
+            state, fresh = start, True
     model, posterior = eqx.combine(trained, fixed)
-    return End(held(model, floor), posterior, bounds, np.inf if np.isnan(gain) else max(gain, 0.0))
+    return End(held(model, floor), posterior, bounds, gain if np.isfinite(gain) else np.inf)
 
 
 @compiled

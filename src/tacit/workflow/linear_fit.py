@@ -36,7 +36,7 @@ from tacit.training import train
 from tacit.workflow.anomalies import calibrate, pvalues
 from tacit.workflow.latent_job import INDEPENDENT, independent
 from tacit.workflow.latent_rows import Cells
-from tacit.workflow.linear_end import AHEAD, FEW_PAIRS, MANY_PAIRS, climb, held
+from tacit.workflow.linear_end import AHEAD, FEW_PAIRS, climb, held
 from tacit.workflow.linear_table import LinearTable
 
 Noise = Literal["isotropic", "diagonal"]
@@ -80,6 +80,11 @@ class LinearJob:
     def to_the_end(self) -> bool:
         """Whether the procedure ends at a maximum: EM, and joint training without draws."""
         return self.inference == "em" or (self.inference == "joint" and self.n_mc_samples is None)
+
+    @property
+    def settled(self) -> float:
+        """What a training may leave to be had, nats a row, and is called converged."""
+        return SETTLED_BY_DRAWS if self.n_mc_samples else SETTLED
 
     @property
     def steps(self) -> int:
@@ -150,7 +155,7 @@ def fit_linear_table(schema: Schema, rows: Rows, job: LinearJob, *, progress: Pr
 
 def _fit(schema: Schema, rows: Rows, job: LinearJob, progress: Progress) -> LinearFitted:
     """One fit to rows, of which all have a weight."""
-    center, scale = _units(schema, rows, job.standardise)
+    center, scale = _units(schema, rows, job.standardise or job.noise == "diagonal")
     cells = Cells.of(rows.y)
     y = (cells.y - center) / scale
     data = Batch(
@@ -165,6 +170,9 @@ def _fit(schema: Schema, rows: Rows, job: LinearJob, progress: Progress) -> Line
     shift = float(np.average(jacobian, weights=rows.weight))
     log_p = float(np.average(model.log_prob(rows), weights=rows.weight))
     bound = log_p if bound is None else bound + shift
+    exact = job.inference == "joint" and cells.observed is None  # then q of a maximum is the posterior
+    if exact and status == "converged" and not log_p - bound < max(job.tol, job.settled):
+        status = "stalled"
     nobody = np.zeros(0, int)
     reached = tuple(float(value) + shift for value in starts)
     return LinearFitted(model, bounds + shift, bound, log_p, status, nobody, nobody, (), (), False, 0.0, reached)
@@ -207,6 +215,7 @@ def _improve(data: Batch, job: LinearJob, floor: np.ndarray, progress: Progress)
     floor = np.mean(floor, keepdims=True) if isotropic else floor
     keys = jax.random.split(jax.random.key(job.seed))
     n_starts = job.n_init if job.to_the_end and not isotropic else 1
+    posterior, procedure = (None, None) if job.inference == "em" else _procedure(job, data)
     found = []
     for i in range(n_starts):
         key = jax.random.fold_in(keys[0], i) if i else keys[0]
@@ -216,20 +225,26 @@ def _improve(data: Batch, job: LinearJob, floor: np.ndarray, progress: Progress)
             fit = fit_linear(model, data, floor=floor, max_steps=job.steps, tolerance=job.tol)
             found.append(_Improved(fit.model, fit.bounds, None, _status(fit.converged)))
         else:
-            found.append(_by_gradient(model, data, job, floor, keys[1], progress))
+            found.append(_by_gradient(model, posterior, procedure, data, job, floor, keys[1], progress))
     progress("the best of the starts", n_starts, n_starts)
-    best = max(found, key=lambda one: one.bounds[-1])
+    best = max(found, key=lambda one: np.nan_to_num(one.bounds[-1], nan=-np.inf))
     return best._replace(starts=tuple(one.bounds[-1] for one in found) if job.to_the_end else ())
 
 
 def _by_gradient(
-    model: LinearGaussianModel, data: Batch, job: LinearJob, floor: np.ndarray, key: Key, progress: Progress
+    model: LinearGaussianModel,
+    posterior: Any,
+    procedure: Any,
+    data: Batch,
+    job: LinearJob,
+    floor: np.ndarray,
+    key: Key,
+    progress: Progress,
 ) -> _Improved:
     """By steps of Adam; joint training without draws goes on from their end to the maximum, by L-BFGS."""
     n = len(data.y)
     batch = n if job.n_mc_samples is None else min(ROWS, n)
     epochs = max(job.steps // 4, 1) if job.to_the_end else job.steps
-    posterior, procedure = _procedure(job, data)
     of_model, of_q = (Descent(job.learning_rate, decay_steps=s) for s in _steps_of_parts(job, epochs * -(-n // batch)))
     trained = train(
         model,
@@ -245,18 +260,14 @@ def _by_gradient(
         progress=progress,
     )
     bounds = np.asarray(trained.training, float)
-    pair, least = jax.tree.map(jnp.asarray, (trained.model, trained.posterior)), placed(floor)
-    ahead = climb(
-        *(*pair, data, least),
-        most=max(job.steps - epochs, 1) if job.to_the_end else AHEAD,
-        tolerance=job.tol,
-        pairs=MANY_PAIRS if job.to_the_end else FEW_PAIRS,
-        progress=progress if job.to_the_end else quiet,
-    )
-    status = _status(ahead.gain < (SETTLED_BY_DRAWS if job.n_mc_samples else SETTLED))
+    model, q = jax.tree.map(jnp.asarray, (trained.model, trained.posterior))
+    least = placed(floor)
     if job.to_the_end:
-        return _Improved(ahead.model, np.append(bounds, ahead.bounds[1:]), float(ahead.bounds[-1]), status)
-    return _Improved(held(pair[0], least), bounds, float(ahead.bounds[0]), status)
+        end = climb(model, q, data, least, most=job.steps - epochs, tolerance=job.tol, progress=progress)
+        whole = np.append(bounds[:-1], end.bounds)  # of Adam's last step the bound in double precision
+        return _Improved(end.model, whole, float(end.bounds[-1]), _status(end.gain <= job.tol))
+    ahead = climb(model, q, data, least, most=AHEAD, tolerance=0.0, pairs=FEW_PAIRS)
+    return _Improved(held(model, least), bounds, float(ahead.bounds[0]), _status(ahead.gain < job.settled))
 
 
 def _status(converged: bool) -> str:

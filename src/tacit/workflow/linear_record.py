@@ -140,7 +140,12 @@ def findings(fitted: LinearFitted) -> Iterator[Finding]:
 def _verdict(fitted: LinearFitted, job: LinearJob) -> dict[str, str]:
     """How the fit ended, in a word and in a sentence."""
     text = f"Fitted by {_HOW[job.inference]}, {len(fitted.bounds):,} steps over the rows."
-    if fitted.status != "converged":
+    if fitted.status == "stalled":
+        text += (
+            f" No step raises the bound any more, which is {fitted.gap:.2g} nats a row below the log-likelihood: the"
+        )
+        text += " columns determine each other too nearly for steps along a gradient. Expectation maximisation goes on."
+    elif fitted.status != "converged":
         text += f" The bound was still rising: more may be had with max_iter={2 * job.steps}."
     kept = ""
     if fitted.refitted:
