@@ -29,7 +29,8 @@ from tacit.estimators._checks import check_code, check_weight, group_labels
 from tacit.estimators._density import DensityEstimator
 from tacit.estimators._random import seed_of
 from tacit.inference.fit import Progress, quiet
-from tacit.workflow.linear_fit import Inference, LinearJob, Noise, fit_linear_table
+from tacit.workflow.linear_fit import fit_linear_table
+from tacit.workflow.linear_job import Inference, LinearJob, Noise
 from tacit.workflow.linear_record import linear_record
 from tacit.workflow.linear_table import LinearTable, numbers_as_real
 from tacit.workflow.model_file import linear_manifest

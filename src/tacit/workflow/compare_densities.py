@@ -27,7 +27,8 @@ from tacit.workflow.autoregressive_start import obstacle
 from tacit.workflow.fit_table import FittedTable
 from tacit.workflow.latent_fit import train_latent
 from tacit.workflow.latent_plan import LatentPlan, Training
-from tacit.workflow.linear_fit import LinearJob, fit_linear_table
+from tacit.workflow.linear_fit import fit_linear_table
+from tacit.workflow.linear_job import LinearJob
 
 STEPS = 4000  # of a training
 WIDTHS = (64, 64)

@@ -4,92 +4,26 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from tacit._device import placed
 from tacit._errors import DataError, UsageError
-from tacit._typing import Key
 from tacit.data.batch import Batch
 from tacit.data.encode import Rows
 from tacit.data.schema import Schema
 from tacit.data.split import holdout as hold_out
-from tacit.distributions import MultivariateNormal
 from tacit.evaluation.result import Result, mean_result, paired_difference
-from tacit.gradients import StickingTheLanding
-from tacit.gradients.cubature import Cubature
-from tacit.inference.amortised import Amortised
 from tacit.inference.fit import Progress, quiet
-from tacit.inference.joint import Joint
-from tacit.inference.linear_em import fit_linear
-from tacit.inference.local import Local
-from tacit.inference.optimizers import Descent
-from tacit.models import Constant
-from tacit.models.linear_gaussian import LinearEncoder, LinearGaussianModel, WhitenedEncoder
-from tacit.models.local import PerRow
-from tacit.training import train
+from tacit.models.linear_gaussian import LinearGaussianModel
 from tacit.workflow.anomalies import calibrate, pvalues
 from tacit.workflow.latent_job import INDEPENDENT, independent
 from tacit.workflow.latent_rows import Cells
-from tacit.workflow.linear_end import AHEAD, FEW_PAIRS, climb, held
+from tacit.workflow.linear_inference import improve
+from tacit.workflow.linear_job import NAME, LinearJob
 from tacit.workflow.linear_table import LinearTable
-
-Noise = Literal["isotropic", "diagonal"]
-Inference = Literal["em", "local", "amortised", "joint"]
-NAME = "linear-gaussian"
-SETTLED = 1e-4  # nats a row that exact steps from the end of a training may still gain in a fit called converged
-SETTLED_BY_DRAWS = 1e-3  # the same where z was drawn: the last steps still move about the maximum
-STEPS = {"em": 10_000, "local": 2000, "amortised": 4000, "joint": 4000}  # where none are asked for
-ROWS = 256  # of a batch, where z is sampled
-
-
-@dataclass(frozen=True)
-class LinearJob:
-    """What was asked; `n_mc_samples` None takes expectations over q without draws, and all rows a step."""
-
-    n_latents: int = 1
-    noise: Noise = "isotropic"
-    inference: Inference = "em"
-    n_init: int = 5  # starts of what ends at a maximum, with diagonal noise; with isotropic noise there is one
-    standardise: bool = True
-    n_mc_samples: int | None = None
-    phi_steps: int = 1
-    learning_rate: float = 0.02
-    max_iter: int | None = None
-    tol: float = 1e-7
-    holdout: float = 0.0
-    refit: bool = True
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, known in (("noise", get_args(Noise)), ("inference", get_args(Inference))):
-            if getattr(self, name) not in known:
-                mend = f"Use one of {', '.join(known)}."
-                raise UsageError(f"{getattr(self, name)!r} is not known.", where=name, mend=mend)
-        if self.n_latents < 1:
-            raise UsageError(f"{self.n_latents} latents.", where="n_latents", mend="Ask for one or more.")
-        if self.inference == "em" and self.n_mc_samples is not None:
-            raise UsageError("EM draws nothing.", where="n_mc_samples", mend="Leave it out, or use another inference.")
-
-    @property
-    def to_the_end(self) -> bool:
-        """Whether the procedure ends at a maximum: EM, and joint training without draws."""
-        return self.inference == "em" or (self.inference == "joint" and self.n_mc_samples is None)
-
-    @property
-    def settled(self) -> float:
-        """What a training may leave to be had, nats a row, and is called converged."""
-        return SETTLED_BY_DRAWS if self.n_mc_samples else SETTLED
-
-    @property
-    def steps(self) -> int:
-        """Steps of EM, or epochs of a training and the steps of L-BFGS after it."""
-        return STEPS[self.inference] if self.max_iter is None else self.max_iter
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +99,7 @@ def _fit(schema: Schema, rows: Rows, job: LinearJob, progress: Progress) -> Line
     present = ~np.isnan(rows.y)
     jacobian = rows.log_jacobian - present @ np.log(scale)
     with jax.enable_x64(True):
-        found, bounds, bound, status, starts = _improve(data, job, floor, progress)
+        found, bounds, bound, status, starts = improve(data, job, floor, progress)
     model = LinearTable.of(schema, _canonical(found, center, scale))
     shift = float(np.average(jacobian, weights=rows.weight))
     log_p = float(np.average(model.log_prob(rows), weights=rows.weight))
@@ -193,107 +127,6 @@ def _units(schema: Schema, rows: Rows, standardise: bool) -> tuple[np.ndarray, n
         return mean, spread
     user = np.array([schema[name].scale for name in schema.layout.normal])
     return mean, np.sqrt(np.mean((spread * user) ** 2)) / user
-
-
-class _Improved(NamedTuple):
-    """The fitted model in standardised units, the mean bound of every step, that at the end, and how it ended.
-
-    The bound at the end is without noise; None stands for log p itself. `starts` are the bounds that all
-    starts ended with: of them the best is kept.
-    """
-
-    model: LinearGaussianModel
-    bounds: Float[np.ndarray, " t"]
-    bound: float | None
-    status: str
-    starts: tuple[float, ...] = ()
-
-
-def _improve(data: Batch, job: LinearJob, floor: np.ndarray, progress: Progress) -> _Improved:
-    """By the procedure that was asked for; no noise variance is below its floor."""
-    isotropic = job.noise == "isotropic"
-    floor = np.mean(floor, keepdims=True) if isotropic else floor
-    keys = jax.random.split(jax.random.key(job.seed))
-    n_starts = job.n_init if job.to_the_end and not isotropic else 1
-    posterior, procedure = (None, None) if job.inference == "em" else _procedure(job, data)
-    found = []
-    for i in range(n_starts):
-        key = jax.random.fold_in(keys[0], i) if i else keys[0]
-        model = LinearGaussianModel.start(key, data.y.shape[1], job.n_latents, isotropic=isotropic)
-        if job.inference == "em":
-            progress("EM", i, n_starts)
-            fit = fit_linear(model, data, floor=floor, max_steps=job.steps, tolerance=job.tol)
-            found.append(_Improved(fit.model, fit.bounds, None, _status(fit.converged)))
-        else:
-            found.append(_by_gradient(model, posterior, procedure, data, job, floor, keys[1], progress))
-    progress("the best of the starts", n_starts, n_starts)
-    best = max(found, key=lambda one: np.nan_to_num(one.bounds[-1], nan=-np.inf))
-    return best._replace(starts=tuple(one.bounds[-1] for one in found) if job.to_the_end else ())
-
-
-def _by_gradient(
-    model: LinearGaussianModel,
-    posterior: Any,
-    procedure: Any,
-    data: Batch,
-    job: LinearJob,
-    floor: np.ndarray,
-    key: Key,
-    progress: Progress,
-) -> _Improved:
-    """By steps of Adam; joint training without draws goes on from their end to the maximum, by L-BFGS."""
-    n = len(data.y)
-    batch = n if job.n_mc_samples is None else min(ROWS, n)
-    epochs = max(job.steps // 4, 1) if job.to_the_end else job.steps
-    of_model, of_q = (Descent(job.learning_rate, decay_steps=s) for s in _steps_of_parts(job, epochs * -(-n // batch)))
-    trained = train(
-        model,
-        posterior,
-        data,
-        key=key,
-        gradient=Cubature() if job.n_mc_samples is None else StickingTheLanding(),
-        num_samples=job.n_mc_samples or 1,
-        optimizer=(of_model, of_q),
-        procedure=procedure,
-        batch_size=batch,
-        max_epochs=epochs,
-        progress=progress,
-    )
-    bounds = np.asarray(trained.training, float)
-    model, q = jax.tree.map(jnp.asarray, (trained.model, trained.posterior))
-    least = placed(floor)
-    if job.to_the_end:
-        end = climb(model, q, data, least, most=job.steps - epochs, tolerance=job.tol, progress=progress)
-        whole = np.append(bounds[:-1], end.bounds)  # of Adam's last step the bound in double precision
-        return _Improved(end.model, whole, float(end.bounds[-1]), _status(end.gain <= job.tol))
-    ahead = climb(model, q, data, least, most=AHEAD, tolerance=0.0, pairs=FEW_PAIRS)
-    return _Improved(held(model, least), bounds, float(ahead.bounds[0]), _status(ahead.gain < job.settled))
-
-
-def _status(converged: bool) -> str:
-    return "converged" if converged else "ran out of steps"
-
-
-def _steps_of_parts(job: LinearJob, steps: int) -> tuple[float, float]:
-    """How many of the steps are the model's, and how many those of q (of each row, where it has its own)."""
-    if job.inference == "joint":
-        return steps, steps
-    if job.inference == "local":
-        return steps, float(job.steps * job.phi_steps)
-    return steps / (job.phi_steps + 1), steps * job.phi_steps / (job.phi_steps + 1)
-
-
-def _procedure(job: LinearJob, data: Batch) -> tuple[Any, Any]:
-    """The posterior to train, and the procedure that trains it."""
-    n, d = data.y.shape
-    if job.inference == "local":
-        start = Constant(MultivariateNormal(jnp.zeros(job.n_latents), jnp.zeros((job.n_latents, job.n_latents))))
-        rows = PerRow.of(start, n_rows=n, sample=(jnp.zeros(d), None))
-        return rows, partial(Local, phi_steps=job.phi_steps)
-    encoder = LinearEncoder.zeros(d, job.n_latents)
-    if job.inference == "joint":
-        return WhitenedEncoder.of(encoder, data.y, data.weight), Joint
-    return encoder, partial(Amortised, phi_steps=job.phi_steps)
 
 
 def _canonical(model: LinearGaussianModel, center: np.ndarray, scale: np.ndarray) -> LinearGaussianModel:

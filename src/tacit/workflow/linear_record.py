@@ -15,7 +15,8 @@ from tacit.data.findings import Finding
 from tacit.data.table import Table
 from tacit.workflow.anomalies import anomalies
 from tacit.workflow.json_values import as_json
-from tacit.workflow.linear_fit import NAME, LinearFitted, LinearJob
+from tacit.workflow.linear_fit import LinearFitted
+from tacit.workflow.linear_job import NAME, LinearJob
 from tacit.workflow.linear_table import LinearTable
 from tacit.workflow.made_by import made_by
 from tacit.workflow.record import as_warning, data_record, found_in_table
@@ -141,10 +142,8 @@ def _verdict(fitted: LinearFitted, job: LinearJob) -> dict[str, str]:
     """How the fit ended, in a word and in a sentence."""
     text = f"Fitted by {_HOW[job.inference]}, {len(fitted.bounds):,} steps over the rows."
     if fitted.status == "stalled":
-        text += (
-            f" No step raises the bound any more, which is {fitted.gap:.2g} nats a row below the log-likelihood: the"
-        )
-        text += " columns determine each other too nearly for steps along a gradient. Expectation maximisation goes on."
+        text += f" No step raises the bound any more, and it is {fitted.gap:.2g} nats a row below the log-likelihood:"
+        text += " the columns nearly determine each other. Expectation maximisation comes further (inference=em)."
     elif fitted.status != "converged":
         text += f" The bound was still rising: more may be had with max_iter={2 * job.steps}."
     kept = ""
